@@ -1,0 +1,227 @@
+"""Everything that can go wrong, as one tree.
+
+AgentBayError                 .request_id  .action  .code
+├─ ConfigError                also a ValueError: no key, unknown region ...
+├─ InvalidInputError          also a ValueError: an argument, refused before anything is sent
+├─ TransportError             no reply came back; `__cause__` is the network error
+│  └─ RequestTimeoutError     also a TimeoutError
+├─ APIError                   the service said no: .code  .status_code
+│  ├─ AuthenticationError
+│  ├─ SessionNotFoundError
+│  ├─ ContextNotFoundError
+│  └─ RateLimitError          .retry_after
+├─ ProtocolError              a reply that makes no sense
+├─ ToolError                  a tool of a session said no: .tool
+│  ├─ CommandError            .exit_code  .stdout  .stderr
+│  │  └─ CommandTimeoutError  also a TimeoutError
+│  └─ FileError
+├─ SessionError               what `Session.info`, `get_link` and the label methods raise
+└─ ClearanceTimeoutError      also a TimeoutError
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class AgentBayError(Exception):
+    """The root of every error that this package raises on purpose.
+
+    Attributes:
+        request_id: Identifier of the API request that failed; empty when nothing was sent.
+        action: Name of the API action; empty when the failure was not an API call.
+        code: Error code of the service, such as ``InvalidMcpSession.NotFound``; else empty.
+        extra: Further keyword arguments, as given.
+    """
+
+    default_message = ""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *args: object,
+        request_id: str = "",
+        action: str = "",
+        code: str = "",
+        **extra: Any,
+    ) -> None:
+        text = message if message is not None else self.default_message or type(self).__name__
+        super().__init__(text, *args)
+        self.request_id = request_id
+        self.action = action
+        self.code = code
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ConfigError(AgentBayError, ValueError):
+    """The client cannot be set up: a setting is missing or makes no sense."""
+
+
+class InvalidInputError(AgentBayError, ValueError):
+    """An argument was refused before anything was sent."""
+
+
+class TransportError(AgentBayError):
+    """No reply came back from the service. `__cause__` is the network error."""
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """The service did not answer within the time limit."""
+
+
+class APIError(AgentBayError):
+    """The service refused a request.
+
+    Attributes:
+        status_code: HTTP status of the reply; 200 when only the envelope said no.
+    """
+
+    default_message = "API error"
+
+    def __init__(self, message: str | None = None, status_code: int = 0, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.status_code = status_code
+
+
+class AuthenticationError(APIError):
+    """The API key is missing, wrong, expired, or belongs to another region."""
+
+    default_message = "Authentication failed"
+
+
+class SessionNotFoundError(APIError):
+    """The session does not exist, or it was released."""
+
+
+class ContextNotFoundError(APIError):
+    """The context does not exist, or it was deleted."""
+
+
+class RateLimitError(APIError):
+    """Too many requests.
+
+    Attributes:
+        retry_after: Seconds that the service asks to wait; None when it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        status_code: int = 0,
+        *,
+        retry_after: float | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, status_code, **facts)
+        self.retry_after = retry_after
+
+
+class ProtocolError(AgentBayError):
+    """The service sent a reply that makes no sense."""
+
+
+class ToolError(AgentBayError):
+    """A tool of a session refused a call or failed.
+
+    Attributes:
+        tool: Name of the tool; empty when unknown.
+    """
+
+    def __init__(self, message: str | None = None, *, tool: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.tool = tool
+
+
+class CommandError(ToolError):
+    """A command could not be run, or did not exit with 0.
+
+    Attributes:
+        exit_code: Exit status of the command; None when it did not exit by itself.
+        stdout: What it wrote to standard output.
+        stderr: What it wrote to standard error.
+    """
+
+    default_message = "Command execution error"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        exit_code: int | None = None,
+        stdout: str = "",
+        stderr: str = "",
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.exit_code = exit_code
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class CommandTimeoutError(CommandError, TimeoutError):
+    """A command ran into its time limit and was killed; what it wrote is kept."""
+
+
+class FileError(ToolError):
+    """A file operation failed."""
+
+    default_message = "File operation error"
+
+
+class SessionError(AgentBayError):
+    """An operation on a session failed."""
+
+    default_message = "Session error"
+
+
+class UnavailableError(AgentBayError, AttributeError):
+    """A member that the service has, and this release of the package has not."""
+
+
+class ClearanceTimeoutError(AgentBayError, TimeoutError):
+    """Clearing a context took longer than its time limit."""
+
+    default_message = "Context clearing operation timed out"
+
+
+def api_error(
+    message: str,
+    *,
+    code: str,
+    status_code: int,
+    request_id: str,
+    action: str,
+    retry_after: float | None = None,
+) -> APIError:
+    """Make the error class that a status and an error code stand for."""
+    text = f"[{code}] {message}" if code else message
+    kind = _error_class(code, status_code)
+    facts: dict[str, Any] = {"code": code, "request_id": request_id, "action": action}
+    if kind is RateLimitError:
+        facts["retry_after"] = retry_after
+    return kind(text, status_code, **facts)
+
+
+_BY_CODE: dict[str, type[APIError]] = {
+    "NOT_LOGIN": AuthenticationError,
+    "InvalidMcpSession.NotFound": SessionNotFoundError,
+    "SessionNotFound": SessionNotFoundError,
+    "Context.NotFound": ContextNotFoundError,
+    "ContextNotFound": ContextNotFoundError,
+    "Throttling": RateLimitError,
+    "Throttling.User": RateLimitError,
+    "Throttling.Api": RateLimitError,
+}
+
+
+def _error_class(code: str, status_code: int) -> type[APIError]:
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status_code == 401:
+        return AuthenticationError
+    if status_code == 429:
+        return RateLimitError
+    return APIError
