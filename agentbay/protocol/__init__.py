@@ -1,0 +1,1 @@
+"""The vocabulary of the wire: each action and each tool, once, for client and engine."""

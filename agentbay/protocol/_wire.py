@@ -1,0 +1,252 @@
+"""Turn attrs values into wire data and back.
+
+A field travels under its own name, in the case that its class asks for (`Pascal`, `Camel`),
+unless `named` says otherwise. `None` is not sent. Unknown keys in a reply are ignored, so
+that an older client can talk to a newer service.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
+
+import attrs
+
+T = TypeVar("T")
+
+
+class WireError(ValueError):
+    """A payload does not have the shape that its type promises."""
+
+
+class Pascal:
+    """Fields travel as ``PascalCase``."""
+
+    __slots__ = ()
+
+
+class Camel:
+    """Fields travel as ``camelCase``."""
+
+    __slots__ = ()
+
+
+def named(
+    name: str | None = None,
+    *,
+    doc: str = "",
+    also: tuple[str, ...] = (),
+    json_text: bool = False,
+    query: bool = False,
+    read: Callable[[Any], Any] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Describe a field of a request or a reply.
+
+    Args:
+        name: Its name on the wire, when the rule of the class does not give it.
+        doc: One line for the JSON schema of a tool.
+        also: Further names to accept when reading.
+        json_text: The value travels as JSON text inside the payload.
+        query: The value travels in the query string of an action, not in its form.
+        read: Brings a raw value into shape before it is decoded.
+        kwargs: Passed on to `attrs.field`.
+    """
+    wire = {
+        "name": name,
+        "doc": doc,
+        "also": also,
+        "json_text": json_text,
+        "query": query,
+        "read": read,
+    }
+    return attrs.field(metadata={"wire": wire}, **kwargs)
+
+
+@attrs.frozen
+class Field:
+    """How one field of an attrs class travels."""
+
+    attribute: str
+    argument: str
+    name: str
+    hint: Any
+    required: bool
+    doc: str = ""
+    also: tuple[str, ...] = ()
+    json_text: bool = False
+    query: bool = False
+    read: Callable[[Any], Any] | None = None
+
+    def find(self, data: Mapping[str, Any]) -> Any:
+        """The raw value in ``data``, under any name of the field; else None."""
+        for name in (self.name, *self.also):
+            if data.get(name) is not None:
+                return data[name]
+        return None
+
+
+_fields: dict[Any, tuple[Field, ...]] = {}
+
+
+def fields(kind: Any) -> tuple[Field, ...]:
+    """How the fields of ``kind`` travel, in their order."""
+    if kind not in _fields:
+        hints = typing.get_type_hints(kind)
+        _fields[kind] = tuple(_field(kind, item, hints[item.name]) for item in attrs.fields(kind))
+    return _fields[kind]
+
+
+def _field(kind: type[Any], item: attrs.Attribute[Any], hint: Any) -> Field:
+    wire = dict(item.metadata.get("wire", {}))
+    name = wire.pop("name", None) or _cased(kind, item.name)
+    required = item.default is attrs.NOTHING
+    return Field(item.name, cast(str, item.alias), name, hint, required, **wire)
+
+
+def _cased(kind: type[Any], name: str) -> str:
+    if not issubclass(kind, Pascal | Camel):
+        return name
+    words = name.split("_")
+    first = words[0].capitalize() if issubclass(kind, Pascal) else words[0]
+    return first + "".join(word.capitalize() for word in words[1:])
+
+
+def encode(value: Any) -> Any:
+    """Make plain JSON-able data from attrs values, enums and containers of them."""
+    kind = cast("Any", type(value))
+    if attrs.has(kind):
+        pairs = ((field, getattr(value, field.attribute)) for field in fields(kind))
+        return {
+            field.name: to_json(item) if field.json_text else encode(item)
+            for field, item in pairs
+            if item is not None
+        }
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        mapping = cast("Mapping[object, object]", value)
+        return {str(key): encode(item) for key, item in mapping.items()}
+    if isinstance(value, list | tuple):
+        items = cast("list[object]", value)
+        return [encode(item) for item in items]
+    return value
+
+
+def decode(kind: type[T], data: Any) -> T:
+    """Build a ``kind`` from plain data; the inverse of `encode`.
+
+    Raises:
+        WireError: The data has another shape; the text names the path to the value.
+    """
+    return cast(T, _decode(kind, data, getattr(kind, "__name__", str(kind))))
+
+
+def to_json(value: Any) -> str:
+    """Write a value as compact JSON text; text outside ASCII is kept as it is."""
+    return json.dumps(encode(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def from_json(text: str) -> Any:
+    """Read JSON text.
+
+    Raises:
+        WireError: The text is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise WireError(f"not JSON: {text!r:.80}") from exc
+
+
+def decode_field(field: Field, raw: Any, where: str) -> Any:
+    """Decode the raw value of one field."""
+    if field.read is not None:
+        raw = field.read(raw)
+    if field.json_text and isinstance(raw, str):
+        raw = from_json(raw)
+    return _decode(field.hint, raw, where)
+
+
+def _decode(kind: Any, data: Any, where: str) -> Any:
+    if kind is Any or kind is object:
+        return data
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return _decode_union(get_args(kind), data, where)
+    if attrs.has(kind):
+        return _decode_object(kind, data, where)
+    if origin in (list, tuple):
+        inner = get_args(kind)[0]
+        items = [_decode(inner, raw, f"{where}[{n}]") for n, raw in _items(data, where)]
+        return items if origin is list else tuple(items)
+    if origin is dict:
+        value = get_args(kind)[1]
+        return {
+            key: _decode(value, raw, f"{where}[{key!r:.40}]")
+            for key, raw in _object(data, where).items()
+        }
+    return _decode_scalar(kind, data, where)
+
+
+def _decode_union(options: tuple[Any, ...], data: Any, where: str) -> Any:
+    if data is None and type(None) in options:
+        return None
+    (kind,) = (option for option in options if option is not type(None))
+    return _decode(kind, data, where)
+
+
+def _decode_object(kind: Any, data: Any, where: str) -> Any:
+    values = _object(data, where)
+    found = ((field, field.find(values)) for field in fields(kind))
+    arguments = {
+        field.argument: decode_field(field, raw, f"{where}.{field.attribute}")
+        for field, raw in found
+        if raw is not None
+    }
+    missing = [f.name for f in fields(kind) if f.required and f.argument not in arguments]
+    if missing:
+        raise WireError(f"{where}: {', '.join(missing)} is missing")
+    return kind(**arguments)
+
+
+def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
+    if type(data) is kind:
+        return data
+    if data is None:
+        raise WireError(f"{where}: expected a value, not null")
+    if kind is bool:
+        return _boolean(data, where)
+    if kind is str and isinstance(data, list | dict):
+        raise WireError(f"{where}: expected text, not {data!r:.80}")
+    if kind is int and isinstance(data, float) and not data.is_integer():
+        raise WireError(f"{where}: expected a whole number, not {data!r}")
+    try:
+        return kind(data)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise WireError(f"{where}: {exc}") from exc
+
+
+def _boolean(data: Any, where: str) -> bool:
+    text = str(data).lower()
+    if text in ("true", "1"):
+        return True
+    if text in ("false", "0", ""):
+        return False
+    raise WireError(f"{where}: expected true or false, not {data!r:.80}")
+
+
+def _object(data: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        raise WireError(f"{where}: expected an object, not {data!r:.80}")
+    return cast("Mapping[str, Any]", data)
+
+
+def _items(data: Any, where: str) -> list[tuple[int, Any]]:
+    if not isinstance(data, list | tuple):
+        raise WireError(f"{where}: expected a list, not {data!r:.80}")
+    return list(enumerate(cast("list[Any]", data)))

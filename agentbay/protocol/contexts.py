@@ -1,0 +1,390 @@
+"""Contexts: storage that outlives sessions, and how it follows them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Self
+
+import attrs
+
+from ..errors import InvalidInputError, api_error
+from ._calls import Action, Envelope, not_blank
+from ._wire import Camel, Pascal, named
+
+# -- policies --------------------------------------------------------------------------
+
+
+class UploadStrategy(StrEnum):
+    """When files of a session are uploaded."""
+
+    UPLOAD_BEFORE_RESOURCE_RELEASE = "UploadBeforeResourceRelease"
+
+
+class UploadMode(StrEnum):
+    """How files are kept: one by one, or as one archive."""
+
+    FILE = "File"
+    ARCHIVE = "Archive"
+
+
+class DownloadStrategy(StrEnum):
+    """When files of a context are brought into a session."""
+
+    DOWNLOAD_ASYNC = "DownloadAsync"
+
+
+class Lifecycle(StrEnum):
+    """How long files of a context are kept."""
+
+    LIFECYCLE_1DAY = "Lifecycle_1Day"
+    LIFECYCLE_3DAYS = "Lifecycle_3Days"
+    LIFECYCLE_5DAYS = "Lifecycle_5Days"
+    LIFECYCLE_10DAYS = "Lifecycle_10Days"
+    LIFECYCLE_15DAYS = "Lifecycle_15Days"
+    LIFECYCLE_30DAYS = "Lifecycle_30Days"
+    LIFECYCLE_90DAYS = "Lifecycle_90Days"
+    LIFECYCLE_180DAYS = "Lifecycle_180Days"
+    LIFECYCLE_360DAYS = "Lifecycle_360Days"
+    LIFECYCLE_FOREVER = "Lifecycle_Forever"
+
+
+def _no_wildcards(what: str, paths: list[str]) -> None:
+    for path in paths:
+        if any(sign in path for sign in "*?[]"):
+            raise InvalidInputError(f"{what} must not hold wildcards: {path!r}")
+
+
+@attrs.frozen
+class UploadPolicy(Camel):
+    """How files leave a session for its context."""
+
+    auto_upload: bool = True
+    upload_strategy: UploadStrategy = attrs.field(
+        default=UploadStrategy.UPLOAD_BEFORE_RESOURCE_RELEASE, converter=UploadStrategy
+    )
+    upload_mode: UploadMode = attrs.field(default=UploadMode.FILE, converter=UploadMode)
+    archive_exclude_paths: list[str] | None = None
+
+    @classmethod
+    def default(cls) -> Self:
+        """The policy that applies when none is given."""
+        return cls()
+
+
+@attrs.frozen
+class DownloadPolicy(Camel):
+    """How files of a context enter a session."""
+
+    auto_download: bool = True
+    download_strategy: DownloadStrategy = attrs.field(
+        default=DownloadStrategy.DOWNLOAD_ASYNC, converter=DownloadStrategy
+    )
+
+    @classmethod
+    def default(cls) -> Self:
+        """The policy that applies when none is given."""
+        return cls()
+
+
+@attrs.frozen
+class DeletePolicy(Camel):
+    """Whether a file deleted in the session is deleted in the context too."""
+
+    sync_local_file: bool = True
+
+    @classmethod
+    def default(cls) -> Self:
+        """The policy that applies when none is given."""
+        return cls()
+
+
+@attrs.frozen
+class ExtractPolicy(Camel):
+    """What happens to archives that a context brings into a session."""
+
+    extract: bool = True
+    delete_src_file: bool = True
+    extract_current_folder: bool = named("extractToCurrentFolder", default=False)
+
+    @classmethod
+    def default(cls) -> Self:
+        """The policy that applies when none is given."""
+        return cls()
+
+
+@attrs.frozen
+class RecyclePolicy(Camel):
+    """How long which paths of a context are kept."""
+
+    lifecycle: Lifecycle = attrs.field(default=Lifecycle.LIFECYCLE_FOREVER, converter=Lifecycle)
+    paths: list[str] = named(factory=lambda: [""])
+
+    def __attrs_post_init__(self) -> None:
+        _no_wildcards("RecyclePolicy.paths", self.paths)
+
+    @classmethod
+    def default(cls) -> Self:
+        """The policy that applies when none is given."""
+        return cls()
+
+
+@attrs.frozen
+class WhiteList(Camel):
+    """A path that takes part in syncing, relative to the context; "" is everything."""
+
+    path: str = ""
+    exclude_paths: list[str] = named(factory=list)
+    is_path_regex: bool = False
+    is_exclude_regex: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if not self.is_path_regex:
+            _no_wildcards("WhiteList.path", [self.path])
+        if not self.is_exclude_regex:
+            _no_wildcards("WhiteList.exclude_paths", self.exclude_paths)
+
+
+@attrs.frozen
+class BWList(Camel):
+    """The paths that take part in syncing."""
+
+    white_lists: list[WhiteList] = named(factory=list)
+
+
+@attrs.frozen
+class MappingPolicy(Camel):
+    """The path under which another operating system wrote the files."""
+
+    path: str = ""
+
+
+def _or_default(factory: Any) -> Any:
+    """A field for which None means the default, as callers of both generations write it."""
+    return attrs.field(
+        factory=factory, converter=lambda value: factory() if value is None else value
+    )
+
+
+@attrs.frozen
+class SyncPolicy(Camel):
+    """How a context follows a session."""
+
+    upload_policy: UploadPolicy = _or_default(UploadPolicy)
+    download_policy: DownloadPolicy = _or_default(DownloadPolicy)
+    delete_policy: DeletePolicy = _or_default(DeletePolicy)
+    extract_policy: ExtractPolicy = _or_default(ExtractPolicy)
+    recycle_policy: RecyclePolicy = _or_default(RecyclePolicy)
+    bw_list: BWList = _or_default(lambda: BWList([WhiteList()]))
+    mapping_policy: MappingPolicy | None = None
+
+    @classmethod
+    def default(cls) -> Self:
+        """The policy that applies when none is given."""
+        return cls()
+
+
+# -- what travels inside ---------------------------------------------------------------
+
+
+@attrs.frozen
+class MountConfig(Pascal):
+    """How a context is mounted rather than copied."""
+
+    access_mode: str = "readWrite"
+    storage_mode: str = "standard"
+    source_path: str = ""
+
+
+@attrs.frozen
+class PersistenceItem(Pascal):
+    """A context that a new session gets."""
+
+    context_id: str
+    path: str
+    policy: SyncPolicy | None = named(json_text=True, default=None)
+    type: str | None = None
+    mount_config: MountConfig | None = None
+
+
+@attrs.frozen
+class Context(Pascal):
+    """Storage with a name that outlives sessions.
+
+    Attributes:
+        id: Identifier, given by the service.
+        name: Name, chosen by the user; unique in the account.
+        state: ``available``, ``in-use``, ``clearing`` or ``pre-available``.
+        created_at: When it was created, as the service writes it.
+        last_used_at: When a session last used it.
+        os_type: Operating system that wrote the files; None when unknown.
+    """
+
+    id: str
+    name: str = ""
+    created_at: str | None = named("CreateTime", default=None)
+    last_used_at: str | None = named("LastUsedTime", default=None)
+    state: str = attrs.field(default="available", kw_only=True)
+    os_type: str | None = attrs.field(default=None, kw_only=True)
+
+
+@attrs.frozen
+class ContextPage:
+    """One page of a list of contexts."""
+
+    contexts: list[Context]
+    next_token: str = ""
+    max_results: int = 0
+    total_count: int = 0
+
+
+@attrs.frozen
+class ContextStatusData(Camel):
+    """One transfer between a context and a session.
+
+    Attributes:
+        context_id: Which context.
+        path: Where in the session.
+        error_message: Why it failed; empty when it did not.
+        status: ``Success``, ``Failed``, or a word for a transfer that still runs.
+        start_time: When it began, in seconds since 1970.
+        finish_time: When it ended; 0 while it runs.
+        task_type: ``upload`` or ``download``.
+    """
+
+    context_id: str = ""
+    path: str = ""
+    error_message: str = ""
+    status: str = ""
+    start_time: int = 0
+    finish_time: int = 0
+    task_type: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the transfer ended, well or not."""
+        return self.status in ("Success", "Failed")
+
+
+@attrs.frozen
+class StatusGroup(Camel):
+    """The transfers of one kind; those of kind ``data`` are files."""
+
+    type: str = ""
+    data: list[ContextStatusData] = named(json_text=True, factory=list)
+
+
+@attrs.frozen
+class ContextInfo(Pascal):
+    """The transfers of a session."""
+
+    context_status: list[StatusGroup] = named(
+        json_text=True, read=lambda raw: raw or "[]", factory=list
+    )
+
+    @classmethod
+    def of(cls, transfers: list[ContextStatusData]) -> Self:
+        """The form in which transfers travel."""
+        return cls([StatusGroup("data", transfers)])
+
+    @property
+    def transfers(self) -> list[ContextStatusData]:
+        """The transfers of files."""
+        groups = (group.data for group in self.context_status if group.type == "data")
+        return [transfer for group in groups for transfer in group]
+
+
+# -- actions ---------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class GetContext(Action[Context], action="GetContext", returns=Context):
+    """Find a context by name or id, and create it when asked to."""
+
+    name: str | None = None
+    context_id: str | None = None
+    allow_create: bool = False
+    login_region_id: str | None = None
+
+    def payload(self, reply: Envelope) -> Any:
+        """The context; a success without one means that there is none of that name."""
+        if not reply.data:
+            raise api_error(
+                f"there is no context {self.context_id or self.name!r}",
+                code="Context.NotFound",
+                status_code=reply.http_status_code or 200,
+                request_id=reply.request_id,
+                action=self.action,
+            )
+        return super().payload(reply)
+
+
+@attrs.frozen(kw_only=True)
+class ListContexts(Action[ContextPage], action="ListContexts", returns=ContextPage):
+    """List the contexts of the account, a page at a time."""
+
+    max_results: int | None = None
+    next_token: str | None = None
+    session_id: str | None = None
+    context_type: str | None = None
+
+    def payload(self, reply: Envelope) -> Any:
+        """The page: the entries, and what the envelope says about the next page."""
+        return {
+            "contexts": super().payload(reply) or [],
+            "next_token": reply.next_token,
+            "max_results": reply.max_results,
+            "total_count": reply.total_count,
+        }
+
+    def render(self, value: ContextPage) -> dict[str, Any]:
+        """The envelope fields of a page."""
+        entries: Any = value.contexts
+        return {
+            **super().render(entries),
+            "NextToken": value.next_token,
+            "MaxResults": value.max_results,
+            "TotalCount": value.total_count,
+        }
+
+
+@attrs.frozen
+class ModifyContext(Action[None], action="ModifyContext"):
+    """Rename a context."""
+
+    id: str = attrs.field(validator=not_blank)
+    name: str = attrs.field(validator=not_blank)
+
+
+@attrs.frozen
+class DeleteContext(Action[None], action="DeleteContext"):
+    """Delete a context and its files."""
+
+    id: str = attrs.field(validator=not_blank)
+
+
+@attrs.frozen(kw_only=True)
+class SyncContext(Action[None], action="SyncContext"):
+    """Start to bring the contexts of a session up to date.
+
+    The vendor's clients put the API key of this action into the URL, where every access log
+    sees it; ours travels in the form, as for all other actions.
+    """
+
+    session_id: str
+    context_id: str | None = None
+    path: str | None = None
+    mode: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class GetContextInfo(Action[ContextInfo], action="GetContextInfo", returns=ContextInfo):
+    """Tell how far the transfers of a session are."""
+
+    session_id: str
+    context_id: str | None = None
+    path: str | None = None
+    task_type: str | None = None
+
+    def payload(self, reply: Envelope) -> Any:
+        """The transfers; a session without any may come without data."""
+        return super().payload(reply) or {}
