@@ -1,0 +1,219 @@
+"""One event loop for all blocking calls of the process, and the tasks on it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+
+import anyio
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# On Windows a wait for a lock does not notice Ctrl-C. Elsewhere the waits end now and then
+# only to see whether the event loop is still there.
+_POLL = 0.1 if sys.platform == "win32" else 1.0
+_START_LIMIT = 30.0
+# For the cleanup of what is cancelled, before the wait for it is given up.
+GRACE = 5.0
+
+
+class _Loop(Protocol):
+    def call_soon_threadsafe(self, step: Callable[[], object], /) -> object: ...
+
+
+class Bridge:
+    """An event loop in a daemon thread, and the ways into it."""
+
+    _portal: BlockingPortal
+    _loop: _Loop
+    _stopping: anyio.Event
+
+    def __init__(self) -> None:
+        self._ready: Future[None] = Future()
+        # An empty context, because the loop must not look like part of its first caller's.
+        self.thread = threading.Thread(
+            target=Context().run, args=(self._run,), name="agentbay-sync", daemon=True
+        )
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            anyio.run(self._serve, backend="asyncio")
+        except BaseException as exc:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(exc)
+
+    async def _serve(self) -> None:
+        # Imported here because loading it takes a quarter of the import time of the package.
+        from anyio.from_thread import BlockingPortal
+        from anyio.lowlevel import current_token
+
+        self._loop = cast(_Loop, current_token().native_token)
+        self._stopping = anyio.Event()
+        async with BlockingPortal() as self._portal:
+            self._ready.set_result(None)
+            await self._stopping.wait()
+            await self._portal.stop(cancel_remaining=True)
+
+    def start(self, func: Callable[[], Awaitable[object]]) -> None:
+        """Start a coroutine in a task of its own, in the caller's context."""
+        if self.is_current():
+            raise RuntimeError(
+                "a blocking agentbay call on the event loop thread of agentbay would wait "
+                "for itself: use the Async class there, or the method ending in _async"
+            )
+        self._ready.result(_START_LIMIT)
+        self._portal.start_task_soon(func)
+
+    def poke(self, step: Callable[[], object]) -> None:
+        """Run a function on the loop, without waiting for it; at once when already there."""
+        if self.is_current():
+            step()
+        else:
+            self._loop.call_soon_threadsafe(step)
+
+    def is_current(self) -> bool:
+        """Whether the caller runs on the loop."""
+        return threading.current_thread() is self.thread
+
+    def is_ready(self) -> bool:
+        """Whether the loop has come up, or failed to."""
+        return self._ready.done()
+
+    def is_alive(self) -> bool:
+        """Whether the loop runs; in a forked child the parent's does not."""
+        return self.thread.is_alive()
+
+    def stop(self) -> None:
+        """Cancel what is still running, let clients close, and end the thread."""
+        wait([self._ready], GRACE)
+        if self._ready.done() and self._ready.exception() is None:
+            with suppress(RuntimeError):  # the loop is closed already
+                self.poke(self._stopping.set)
+                self.thread.join(GRACE)
+
+
+# Reentrant, because a signal handler may make a call while its own thread starts the loop.
+_lock = threading.RLock()
+_bridge: Bridge | None = None
+
+
+def _current() -> Bridge:
+    """The shared bridge, started on first use."""
+    global _bridge
+    with _lock:
+        if _bridge is None or not _bridge.is_alive():
+            _bridge = Bridge()
+        return _bridge
+
+
+# Registered on import: handlers that are registered later run earlier, and may make calls.
+@atexit.register
+def shutdown() -> None:
+    """Stop the shared event loop; the next call starts another one."""
+    global _bridge
+    with _lock:
+        bridge, _bridge = _bridge, None
+    if bridge is not None and bridge.is_alive():
+        bridge.stop()
+
+
+def _forget() -> None:
+    """A forked child inherits the bridge object and perhaps a held lock, but no thread."""
+    global _lock, _bridge
+    _lock, _bridge = threading.RLock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+class Task(Generic[T]):
+    """A coroutine on the shared event loop.
+
+    Its outcome travels through a future of its own. The portal's future is done before a
+    cancelled coroutine has unwound, and an exception such as `SystemExit` that reached the
+    portal would stop the loop for the whole process.
+    """
+
+    def __init__(self, func: Callable[[], Awaitable[T]]) -> None:
+        self._func = func
+        self._bridge = _current()
+        self._scope: anyio.CancelScope | None = None
+        self.outcome: Future[T] = Future()
+
+    def start(self) -> None:
+        """Start the coroutine."""
+        self._bridge.start(self._run)
+
+    def poke(self, step: Callable[[], object]) -> None:
+        """Run a function on the loop, without waiting for it."""
+        self._bridge.poke(step)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the outcome will never arrive."""
+        return not self._bridge.is_alive() and not self.outcome.done()
+
+    def block(self, step: Callable[[], object], until: Future[R]) -> None:
+        """Take a step, then wait for ``until`` or the end of the task.
+
+        Whatever interrupts the wait (Ctrl-C, another signal handler) cancels the task.
+        """
+        try:
+            self._check()
+            if not self.outcome.done():
+                step()
+            either: list[Future[Any]] = [until, self.outcome]
+            while not wait(either, _POLL, FIRST_COMPLETED).done:
+                self._check()
+        except BaseException:
+            self.cancel()
+            raise
+
+    def cancel(self) -> None:
+        """Cancel the coroutine and wait, within limits, until it has cleaned up."""
+        if self.outcome.done() or self.lost or not self._bridge.is_ready():
+            return
+        with suppress(RuntimeError):  # the loop is closed already
+            self._bridge.poke(self._stop)
+        if not self._bridge.is_current():  # a finalizer may run anywhere
+            wait([self.outcome], GRACE)
+
+    def _check(self) -> None:
+        if self.lost:
+            raise RuntimeError(
+                "the event loop of this blocking call has stopped, or a fork left it behind "
+                "in the parent process"
+            )
+
+    def _stop(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
+        elif self.outcome.cancel():  # not started yet, or never
+            self.outcome.set_running_or_notify_cancel()
+
+    async def _run(self) -> None:
+        if not self.outcome.cancelled():
+            try:
+                with anyio.CancelScope() as self._scope:
+                    self.outcome.set_result(await self._func())
+            except BaseException as exc:
+                if isinstance(exc, anyio.get_cancelled_exc_class()):
+                    raise  # the loop is being stopped
+                self.outcome.set_exception(exc)  # for the caller only: see the class
+            finally:
+                if not self.outcome.done():
+                    self.outcome.set_exception(RuntimeError("the call was cancelled"))

@@ -1,0 +1,40 @@
+"""What every generated blocking class has in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from .._deferred import Deferred
+
+if TYPE_CHECKING:
+    from .. import _bridge as _bridge
+else:
+    # Loaded by the first call, because a program that imports the package may make none.
+    _bridge = Deferred(f"{__package__.removesuffix('._sync')}._bridge")
+
+A = TypeVar("A")
+
+
+class Wrapper(Generic[A]):
+    """Holds the async object that does the work."""
+
+    _impl: A
+
+    @classmethod
+    def _wrap(cls, impl: A) -> Self:
+        self = cls.__new__(cls)
+        self._impl = impl
+        return self
+
+    @classmethod
+    def _wrap_optional(cls, impl: A | None) -> Self | None:
+        return None if impl is None else cls._wrap(impl)
+
+    def __repr__(self) -> str:
+        return repr(self._impl).replace("Async", "", 1)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._impl == other._impl
+
+    def __hash__(self) -> int:
+        return hash(self._impl)
