@@ -1,0 +1,1 @@
+"""The SDK itself, written by hand; `_sync` is generated from it."""

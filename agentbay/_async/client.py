@@ -1,0 +1,374 @@
+"""The account: create, find, list and end sessions."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import anyio
+
+from .._config import Config, resolve
+from .._deferred import Deferred
+from .._params import ContextSync, CreateSessionParams
+from .._results.base import reported
+from .._results.sessions import DeleteResult, SessionId, SessionListResult, SessionResult
+from .._transport import ApiClient, Reply
+from .._version import __version__
+from ..errors import AgentBayError, InvalidInputError, ProtocolError
+from ..protocol._checks import check_labels
+from .session import AsyncSession
+
+if TYPE_CHECKING:
+    import os
+
+    import httpx
+
+    from ..protocol import contexts
+    from ..protocol import sessions as actions
+    from .context import AsyncContextService
+else:
+    actions = Deferred("agentbay.protocol.sessions")
+    contexts = Deferred("agentbay.protocol.contexts")
+
+# Seconds for the contexts of a new session to arrive, and for cleaning up after a failure.
+_CONTEXT_LIMIT = 180.0
+_CLEAN_UP_LIMIT = 30.0
+
+
+class AsyncAgentBay:
+    """A client for one AgentBay account, or for the local engine.
+
+    It can be used from several event loops, one after the other or at once.
+
+    Args:
+        api_key: Key of the account; ``AGENTBAY_API_KEY`` by default. The local engine needs
+            none.
+        cfg: Further settings, kept together.
+        env_file: A file of settings; by default the first ``.env`` found from the working
+            directory upwards.
+        endpoint: Host or URL of the service, or ``"local"`` for the engine inside this
+            process; ``AGENTBAY_ENDPOINT`` by default.
+        region_id: Region of the service; ``AGENTBAY_REGION_ID`` by default.
+        timeout: Seconds until a request is given up; 60 by default.
+        transport: Carries the requests instead of a network connection, as in `httpx`.
+        proxy: URL of a proxy; that of the environment by default.
+        verify: False, or an SSL context, to check certificates in another way.
+
+    Raises:
+        ConfigError: A setting is missing or makes no sense; also a `ValueError`.
+
+    Example:
+        async with AsyncAgentBay(endpoint="local") as bay:
+            async with bay.session() as session:
+                print((await session.command.run("echo hello")).output)
+    """
+
+    def __init__(
+        self,
+        api_key: str = "",
+        cfg: Config | None = None,
+        env_file: str | os.PathLike[str] | None = None,
+        *,
+        endpoint: str | None = None,
+        region_id: str | None = None,
+        timeout: float | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        proxy: str | None = None,
+        verify: bool | ssl.SSLContext = True,
+    ) -> None:
+        self._settings = resolve(
+            api_key, cfg, env_file, endpoint=endpoint, region_id=region_id, timeout=timeout
+        )
+        self._client = ApiClient(self._settings, transport=transport, proxy=proxy, verify=verify)
+
+    def __repr__(self) -> str:
+        return f"AsyncAgentBay(endpoint={self._settings.endpoint!r})"
+
+    @property
+    def api_key(self) -> str:
+        """The key of the account; empty when none was given."""
+        return self._settings.api_key
+
+    @property
+    def region_id(self) -> str:
+        """The region that the service is told."""
+        return self._settings.region_id
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go: a URL, or ``local``."""
+        return self._settings.endpoint
+
+    @property
+    def client(self) -> ApiClient:
+        """The HTTP client."""
+        return self._client
+
+    @cached_property
+    def context(self) -> AsyncContextService:
+        """Storage that outlives sessions."""
+        from .context import AsyncContextService
+
+        return AsyncContextService(self._client, self.region_id)
+
+    @reported(SessionResult[AsyncSession])
+    async def create(
+        self, params: CreateSessionParams | None = None
+    ) -> SessionResult[AsyncSession]:
+        """Create a session.
+
+        When the session's contexts cannot be brought into it, the session is deleted again
+        and the result says why. The same holds when the call is cancelled.
+
+        Args:
+            params: What the session is asked to be.
+
+        Example:
+            params = CreateSessionParams(labels={"project": "demo"})
+            session = (await bay.create(params)).unwrap()
+        """
+        wanted = params or CreateSessionParams()
+        reply = await self._create(self._request(wanted))
+        session = AsyncSession(self, reply.value.session_id)
+        session._adopt(
+            reply.value,
+            image_id=wanted.image_id or "",
+            replay=bool(wanted.enable_browser_replay),
+        )
+        try:
+            await self._wait_for_contexts(session, wanted.context_syncs)
+        except BaseException:
+            await self._end(session, False)
+            raise
+        return SessionResult(reply.request_id, True, session)
+
+    @asynccontextmanager
+    async def session(
+        self, params: CreateSessionParams | None = None, *, sync_context: bool = False
+    ) -> AsyncGenerator[AsyncSession, None]:
+        """A session for the length of a block; it is always deleted at the end.
+
+        Args:
+            params: What the session is asked to be.
+            sync_context: Upload the session's contexts before it is deleted.
+
+        Raises:
+            AgentBayError: The session could not be created, or could not be deleted.
+
+        Example:
+            async with bay.session() as session:
+                await session.file_system.write_file("/tmp/a.txt", "hello")
+        """
+        session = (await self.create(params)).unwrap()
+        try:
+            yield session
+        finally:
+            result = await self._end(session, sync_context)
+        result.unwrap()
+        if result.sync_error is not None:
+            raise result.sync_error
+
+    @reported(SessionResult[AsyncSession])
+    async def get(self, session_id: str) -> SessionResult[AsyncSession]:
+        """Find a session that exists, by its identifier."""
+        reply = await self._client.send(actions.GetSession(session_id))
+        session = AsyncSession(self, session_id)
+        session._adopt(reply.value)
+        return SessionResult(reply.request_id, True, session)
+
+    @reported(DeleteResult)
+    async def delete(self, session: AsyncSession, sync_context: bool = False) -> DeleteResult:
+        """End a session; see `AsyncSession.delete`."""
+        return await session.delete(sync_context)
+
+    async def list_all(
+        self,
+        labels: Mapping[str, str] | None = None,
+        *,
+        status: str | None = None,
+        image_id: str | None = None,
+    ) -> AsyncIterator[SessionId]:
+        """Go through all sessions that match, page after page.
+
+        Raises:
+            AgentBayError: A page could not be read.
+
+        Example:
+            async for session_id in bay.list_all({"project": "demo"}):
+                print(session_id, session_id.status)
+        """
+        token = ""
+        while True:
+            page = await self._page(labels, 50, token, status, image_id)
+            for entry in page.value.sessions:
+                yield _session_id(entry)
+            token = page.value.next_token
+            if not token:
+                return
+
+    @reported(SessionListResult)
+    async def list(
+        self,
+        labels: Mapping[str, str] | None = None,
+        page: int | None = None,
+        limit: int | None = None,
+        status: str | None = None,
+        image_id: str | None = None,
+    ) -> SessionListResult:
+        """List one page of the sessions that match.
+
+        Args:
+            labels: Only sessions with all of these labels.
+            page: Number of the page, from 1. A page is found by walking those before it;
+                `list_all` goes through all of them.
+            limit: How many entries a page has; 10 by default.
+            status: Only sessions in this state, such as ``"RUNNING"``.
+            image_id: Only sessions of this image.
+
+        Example:
+            result = await bay.list({"project": "demo"}, limit=5)
+            for session_id in result.session_ids:
+                print(session_id, session_id.status)
+        """
+        number, size = _positive("page", page, 1), _positive("limit", limit, 10)
+        reply = await self._page(labels, size, "", status, image_id)
+        for passed in range(1, number):
+            token = reply.value.next_token
+            if not token:
+                raise InvalidInputError(
+                    f"there is no page {number}: page {passed} is the last one",
+                    request_id=reply.request_id,
+                )
+            reply = await self._page(labels, size, token, status, image_id)
+        found = reply.value
+        return SessionListResult(
+            reply.request_id,
+            True,
+            session_ids=[_session_id(entry) for entry in found.sessions],
+            next_token=found.next_token,
+            max_results=found.max_results or size,
+            total_count=found.total_count,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections of the current event loop."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _request(self, params: CreateSessionParams) -> actions.CreateSession:
+        return actions.CreateSession(
+            labels=params.labels or None,
+            image_id=params.image_id,
+            persistence_data_list=[_item(sync) for sync in params.context_syncs] or None,
+            mcp_policy_id=params.policy_id,
+            vpc_resource=params.is_vpc or None,
+            login_region_id=self.region_id or None,
+            enable_record=params.enable_browser_replay,
+            sdk_stats=actions.SdkStats(
+                sdk_version=__version__, is_release=_is_release(), framework=params.framework
+            ),
+        )
+
+    @reported(DeleteResult)
+    async def _end(self, session: AsyncSession, sync_context: bool) -> DeleteResult:
+        """Delete a session, whether or not the caller is cancelled."""
+        limit = _CLEAN_UP_LIMIT + (_CONTEXT_LIMIT if sync_context else 0)
+        with anyio.move_on_after(limit, shield=True):
+            return await session.delete(sync_context)
+        raise AgentBayError(f"session {session.session_id} was not deleted within {limit:g} s")
+
+    async def _create(self, call: actions.CreateSession) -> Reply[actions.SessionData]:
+        """Send the request; when cancelled, wait for its reply and delete the session.
+
+        The service creates the session whether anyone waits for the reply or not, so the
+        request itself is not cancelled: the cancellation takes effect after it.
+        """
+        reply: Reply[actions.SessionData] | None = None
+        with anyio.CancelScope(shield=True):
+            reply = await self._client.send(call)
+        assert reply is not None  # nobody cancels the scope itself
+        data = reply.value
+        if not data.success or not data.session_id:
+            reason = data.err_msg or "the reply names no session"
+            raise ProtocolError(
+                f"CreateMcpSession: {reason}", request_id=reply.request_id, action=call.action
+            )
+        try:
+            await anyio.sleep(0)  # noqa: ASYNC115 - anyio.lowlevel costs import time
+        except BaseException:
+            await self._end(AsyncSession(self, data.session_id), False)
+            raise
+        return reply
+
+    async def _wait_for_contexts(self, session: AsyncSession, syncs: Sequence[ContextSync]) -> None:
+        waited = {s.context_id for s in syncs if s.beta_wait_for_completion is not False}
+        if not waited:
+            return
+        try:
+            with anyio.fail_after(_CONTEXT_LIMIT):
+                await session.context._settled(waited, None, "download")
+        except TimeoutError as exc:
+            raise AgentBayError(
+                f"the contexts {', '.join(sorted(waited))} did not arrive within "
+                f"{_CONTEXT_LIMIT:g} s; the session was deleted"
+            ) from exc
+
+    async def _page(
+        self,
+        labels: Mapping[str, str] | None,
+        size: int,
+        token: str,
+        status: str | None,
+        image_id: str | None,
+    ) -> Reply[actions.SessionPage]:
+        return await self._client.send(
+            actions.ListSessions(
+                labels=check_labels(labels or {}),
+                max_results=size,
+                next_token=token or None,
+                status=_status(status),
+                image_id=image_id,
+            )
+        )
+
+
+def _item(sync: ContextSync) -> contexts.PersistenceItem:
+    return contexts.PersistenceItem(sync.context_id, sync.path, sync.policy)
+
+
+def _session_id(entry: actions.SessionSummary) -> SessionId:
+    return SessionId(entry.session_id, entry.session_status, entry.image_id, entry.app_instance_id)
+
+
+def _is_release() -> bool:
+    return not any(mark in __version__ for mark in ("a", "b", "rc", "dev"))
+
+
+def _positive(name: str, value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidInputError(f"{name} must be a positive integer, not {value!r}")
+    return value
+
+
+def _status(status: str | None) -> actions.SessionStatus | None:
+    try:
+        return None if status is None else actions.SessionStatus(status)
+    except ValueError as exc:
+        known = ", ".join(actions.SessionStatus)
+        raise InvalidInputError(f"status must be one of {known}, not {status!r}") from exc

@@ -1,0 +1,507 @@
+"""One session: its identity, its life, its links and its tools."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import attrs
+
+from .._deferred import Deferred
+from .._results.base import raising, reported
+from .._results.sessions import (
+    DeleteResult,
+    LinkResult,
+    McpTool,
+    McpToolResult,
+    McpToolsResult,
+    OperationResult,
+    SessionInfo,
+)
+from .._transport import Reply
+from ..errors import (
+    AgentBayError,
+    InvalidInputError,
+    ProtocolError,
+    SessionError,
+    SessionNotFoundError,
+    ToolError,
+    UnavailableError,
+)
+from ..protocol._checks import check_labels
+
+if TYPE_CHECKING:
+    from .._transport import ApiClient
+    from ..protocol import _calls as calls
+    from ..protocol import _wire as wire
+    from ..protocol import sessions as actions
+    from .client import AsyncAgentBay
+    from .command import AsyncCommand
+    from .context_manager import AsyncContextManager
+    from .file_system import AsyncFileSystem
+else:
+    actions = Deferred("agentbay.protocol.sessions")
+    calls = Deferred("agentbay.protocol._calls")
+    wire = Deferred("agentbay.protocol._wire")
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+# Seconds: the service may save the session's contexts before it answers.
+_RELEASE_LIMIT = 300.0
+
+
+class AsyncSession:
+    """A session of the account: a machine of its own, in the cloud or on the local engine.
+
+    Sessions come from `AsyncAgentBay.create`, `AsyncAgentBay.session` and
+    `AsyncAgentBay.get`.
+
+    Example:
+        async with bay.session() as session:
+            result = await session.command.run("uname -a")
+            print(result.output)
+    """
+
+    def __init__(self, agent_bay: AsyncAgentBay, session_id: str) -> None:
+        self._bay = agent_bay
+        self._data = actions.SessionData(session_id)
+        self._mcp_tools: list[McpTool] = []
+        self._image_id = ""
+        self._enable_browser_replay = False
+        self._record_context_id: str | None = None
+        self._file_transfer_context_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"AsyncSession({self.session_id!r})"
+
+    # -- what is known about it --------------------------------------------------------
+
+    @property
+    def agent_bay(self) -> AsyncAgentBay:
+        """The client that the session came from."""
+        return self._bay
+
+    @property
+    def session_id(self) -> str:
+        """The identifier of the session."""
+        return self._data.session_id
+
+    @property
+    def image_id(self) -> str:
+        """The image that the session was made from; empty when it is not known."""
+        return self._image_id or self._data.image_id
+
+    @property
+    def resource_url(self) -> str:
+        """Where a web browser shows the session; holds a credential."""
+        return self._data.resource_url
+
+    @property
+    def app_instance_id(self) -> str:
+        """The identifier of the machine behind the session."""
+        return self._data.app_instance_id
+
+    @property
+    def token(self) -> str:
+        """The credential for calls that go straight to the session."""
+        return self._data.token
+
+    @property
+    def link_url(self) -> str:
+        """Where calls go that go straight to the session; empty when there is no such way."""
+        return self._data.link_url
+
+    @property
+    def ws_url(self) -> str:
+        """Where the session streams; empty when it does not."""
+        return self._data.ws_url
+
+    @property
+    def is_vpc(self) -> bool:
+        """Whether the session runs in a private network of the account."""
+        return self._data.vpc_resource
+
+    @property
+    def network_interface_ip(self) -> str:
+        """Address of the session in its private network; empty outside of one."""
+        return self._data.network_interface_ip
+
+    @property
+    def http_port(self) -> str:
+        """Port of the session in its private network; empty outside of one."""
+        return self._data.http_port
+
+    @property
+    def mcp_tools(self) -> list[McpTool]:
+        """The tools of the session, as far as they were told or listed."""
+        return self._mcp_tools
+
+    @property
+    def enableBrowserReplay(self) -> bool:  # noqa: N802 - the name that existing programs use
+        """Whether the browser of the session is recorded."""
+        return self._enable_browser_replay
+
+    @enableBrowserReplay.setter
+    def enableBrowserReplay(self, value: bool) -> None:  # noqa: N802
+        self._enable_browser_replay = value
+
+    @property
+    def record_context_id(self) -> str | None:
+        """The context that keeps the recording of the browser."""
+        return self._record_context_id
+
+    @property
+    def file_transfer_context_id(self) -> str | None:
+        """The context through which files are uploaded and downloaded."""
+        return self._file_transfer_context_id
+
+    def get_api_key(self) -> str:
+        """The API key that the session is used with."""
+        return self._bay.api_key
+
+    def get_client(self) -> ApiClient:
+        """The HTTP client that the session is used with."""
+        return self._bay.client
+
+    def get_agent_bay(self) -> AsyncAgentBay:
+        """The client that the session came from."""
+        return self._bay
+
+    def get_session_id(self) -> str:
+        """The identifier of the session."""
+        return self.session_id
+
+    def is_vpc_enabled(self) -> bool:
+        """Whether the session runs in a private network of the account."""
+        return self.is_vpc
+
+    def get_network_interface_ip(self) -> str:
+        """Address of the session in its private network; empty outside of one."""
+        return self.network_interface_ip
+
+    def get_http_port(self) -> str:
+        """Port of the session in its private network; empty outside of one."""
+        return self.http_port
+
+    def get_token(self) -> str:
+        """The credential for calls that go straight to the session."""
+        return self.token
+
+    def find_server_for_tool(self, tool_name: str) -> str:
+        """Name the server behind a tool; empty when the tool is not known.
+
+        Sessions know their tools after `list_mcp_tools`, or when the service told them.
+        """
+        return next((tool.server for tool in self._mcp_tools if tool.name == tool_name), "")
+
+    # -- what can be done with it ------------------------------------------------------
+
+    @cached_property
+    def command(self) -> AsyncCommand:
+        """Run shell commands."""
+        from .command import AsyncCommand
+
+        return AsyncCommand(self)
+
+    @cached_property
+    def file_system(self) -> AsyncFileSystem:
+        """Read and write files."""
+        from .file_system import AsyncFileSystem
+
+        return AsyncFileSystem(self)
+
+    @property
+    def fs(self) -> AsyncFileSystem:
+        """Same as `file_system`."""
+        return self.file_system
+
+    @property
+    def filesystem(self) -> AsyncFileSystem:
+        """Same as `file_system`."""
+        return self.file_system
+
+    @property
+    def files(self) -> AsyncFileSystem:
+        """Same as `file_system`."""
+        return self.file_system
+
+    @cached_property
+    def context(self) -> AsyncContextManager:
+        """Keep contexts in step with the session."""
+        from .context_manager import AsyncContextManager
+
+        return AsyncContextManager(self)
+
+    @property
+    def code(self) -> NoReturn:
+        """Not in this release; `call_mcp_tool` reaches the tools."""
+        self._unavailable("code")
+
+    @property
+    def oss(self) -> NoReturn:
+        """Not in this release; `call_mcp_tool` reaches the tools."""
+        self._unavailable("oss")
+
+    @property
+    def browser(self) -> NoReturn:
+        """Not in this release; `call_mcp_tool` reaches the tools."""
+        self._unavailable("browser")
+
+    @property
+    def computer(self) -> NoReturn:
+        """Not in this release; `call_mcp_tool` reaches the tools."""
+        self._unavailable("computer")
+
+    @property
+    def mobile(self) -> NoReturn:
+        """Not in this release; `call_mcp_tool` reaches the tools."""
+        self._unavailable("mobile")
+
+    @property
+    def application(self) -> NoReturn:
+        """Not in this release; `call_mcp_tool` reaches the tools."""
+        self._unavailable("application")
+
+    @property
+    def window(self) -> NoReturn:
+        """Not in this release; `call_mcp_tool` reaches the tools."""
+        self._unavailable("window")
+
+    @property
+    def ui(self) -> NoReturn:
+        """Not in this release; `call_mcp_tool` reaches the tools."""
+        self._unavailable("ui")
+
+    @property
+    def agent(self) -> NoReturn:
+        """Not in this release; `call_mcp_tool` reaches the tools."""
+        self._unavailable("agent")
+
+    @reported(DeleteResult)
+    async def delete(self, sync_context: bool = False) -> DeleteResult:
+        """End the session and release what it holds.
+
+        Deleting a session that is gone succeeds. A context that cannot be synced does not
+        keep the session: it is deleted, and `sync_error` of the result says what was not
+        saved.
+
+        Args:
+            sync_context: Upload the session's contexts first, and wait for that. The
+                recording of a browser is uploaded without being asked for.
+
+        Example:
+            result = await session.delete(sync_context=True)
+            if result.sync_error:
+                print("not saved:", result.sync_error)
+        """
+        sync_error = await self._sync_before_delete(sync_context)
+        try:
+            call = actions.ReleaseSession(self.session_id)
+            reply = await self.get_client().send(call, timeout=_RELEASE_LIMIT)
+        except SessionNotFoundError as exc:
+            return DeleteResult(exc.request_id, True)
+        return DeleteResult(reply.request_id, True, sync_error=sync_error)
+
+    @raising(SessionError)
+    async def set_labels(self, labels: Mapping[str, str]) -> OperationResult[None]:
+        """Replace the labels of the session.
+
+        Args:
+            labels: Names and values; neither may be blank.
+
+        Raises:
+            SessionError: The labels cannot be used (nothing was sent), or the service
+                refused.
+        """
+        call = actions.SetLabels(self.session_id, check_labels(labels))
+        reply = await self.get_client().send(call)
+        return OperationResult(reply.request_id, True)
+
+    @raising(SessionError)
+    async def get_labels(self) -> OperationResult[dict[str, str]]:
+        """Read the labels of the session.
+
+        Raises:
+            SessionError: The service refused.
+        """
+        reply = await self.get_client().send(actions.GetLabels(self.session_id))
+        return OperationResult(reply.request_id, True, reply.value.labels)
+
+    @raising(SessionError)
+    async def info(self) -> OperationResult[SessionInfo]:
+        """Tell where the session can be reached.
+
+        Raises:
+            SessionError: The session is gone, or the service refused.
+
+        Example:
+            info = (await session.info()).data
+            print(info.resource_url)
+        """
+        reply = await self.get_client().send(actions.GetResource(self.session_id))
+        found = reply.value
+        info = SessionInfo(found.session_id, found.resource_url, **attrs.asdict(found.desktop_info))
+        return OperationResult(reply.request_id, True, info)
+
+    @raising(SessionError)
+    async def get_link(
+        self,
+        protocol_type: str | None = None,
+        port: int | None = None,
+        options: str | None = None,
+    ) -> LinkResult:
+        """Get an address under which the session can be reached from outside.
+
+        Args:
+            protocol_type: ``"https"`` or ``"wss"``; the service's choice by default.
+            port: A port on which a server listens in the session, from 30100 to 30199. The
+                session's own address by default.
+            options: Further options, as JSON text.
+
+        Returns:
+            The address in `data`; it holds a credential.
+
+        Raises:
+            SessionError: The port is out of range (nothing was sent), or the service
+                refused.
+
+        Example:
+            await session.command.run("python3 -m http.server 30150 &")
+            link = (await session.get_link(port=30150)).data
+        """
+        call = actions.GetLink(self.session_id, protocol_type, port, options)
+        reply = await self.get_client().send(call)
+        return LinkResult(reply.request_id, True, reply.value.url)
+
+    @reported(McpToolsResult)
+    async def list_mcp_tools(self, image_id: str | None = None) -> McpToolsResult:
+        """List the tools that `call_mcp_tool` can call.
+
+        Args:
+            image_id: The image whose tools to list; that of the session by default.
+        """
+        call = actions.ListTools(image_id or self.image_id or actions.DEFAULT_IMAGE)
+        reply = await self.get_client().send(call)
+        tools = [McpTool(**attrs.asdict(tool, recurse=False)) for tool in reply.value]
+        self._mcp_tools = tools
+        return McpToolsResult(reply.request_id, True, tools)
+
+    @reported(McpToolResult)
+    async def call_mcp_tool(
+        self,
+        tool_name: str,
+        args: Mapping[str, Any],
+        read_timeout: float | None = None,
+        connect_timeout: float | None = None,
+        auto_gen_session: bool = False,
+    ) -> McpToolResult:
+        """Call a tool of the session by its name.
+
+        Args:
+            tool_name: Name of the tool, as `list_mcp_tools` gives it.
+            args: Its arguments.
+            read_timeout: Seconds to wait for the answer; the client's limit by default.
+            connect_timeout: Seconds to wait for the connection.
+            auto_gen_session: Let the service make a session when this one is gone.
+
+        Returns:
+            The tool's answer, as text, in `data`.
+
+        Example:
+            result = await session.call_mcp_tool("shell", {"command": "ls", "timeout_ms": 1000})
+            print(result.data)
+        """
+        for name, value in (("read_timeout", read_timeout), ("connect_timeout", connect_timeout)):
+            if value is not None and not value > 0:
+                raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r}")
+        reply = await self._send_tool(
+            tool_name,
+            dict(args),
+            timeout=read_timeout,
+            connect_timeout=connect_timeout,
+            auto_gen_session=auto_gen_session,
+        )
+        content = reply.value
+        if content.is_error:
+            number, _ = calls.split_failure(content.text)
+            code = "" if number is None else str(number)
+            facts = {"request_id": reply.request_id, "code": code}
+            raise ToolError(content.text, tool=tool_name, **facts)
+        return McpToolResult(reply.request_id, True, content.text)
+
+    # -- for the modules ---------------------------------------------------------------
+
+    async def _call(self, tool: calls.Tool[T], *, timeout: float | None = None) -> Reply[T]:
+        """Call a tool and make its result.
+
+        Raises:
+            ToolError: The tool failed.
+            ProtocolError: The tool's answer makes no sense.
+        """
+        reply = await self._send_tool(tool.tool, tool.arguments(), timeout=timeout)
+        facts = {"request_id": reply.request_id, "action": actions.CallTool.action}
+        try:
+            return Reply(tool.parse(reply.value), reply.request_id)
+        except wire.WireError as exc:
+            raise ProtocolError(f"{tool.tool}: unexpected answer: {exc}", **facts) from exc
+        except ToolError as exc:
+            exc.request_id, exc.action = reply.request_id, actions.CallTool.action
+            raise
+
+    async def _send_tool(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        auto_gen_session: bool = False,
+    ) -> Reply[calls.Content]:
+        try:
+            call = actions.CallTool(
+                self.session_id, name, arguments, self.find_server_for_tool(name), auto_gen_session
+            )
+            call.form()  # arguments that are not JSON are refused here
+        except (TypeError, ValueError) as exc:
+            if isinstance(exc, AgentBayError):
+                raise
+            raise InvalidInputError(f"the arguments of {name} are not JSON: {exc}") from exc
+        reply = await self.get_client().send(call, timeout=timeout, connect_timeout=connect_timeout)
+        return Reply(_first(reply), reply.request_id)
+
+    async def _sync_before_delete(self, sync_context: bool) -> AgentBayError | None:
+        recording = self._record_context_id if self._enable_browser_replay else None
+        if not sync_context and recording is None:
+            return None
+        result = await self.context.sync(None if sync_context else recording)
+        if result.success or isinstance(result.error, SessionNotFoundError):
+            return None
+        _log.warning("session %s is deleted unsynced: %s", self.session_id, result.error_message)
+        return result.error
+
+    def _adopt(
+        self, data: actions.SessionData, *, image_id: str = "", replay: bool = False
+    ) -> None:
+        """Take over what the service told about the session."""
+        self._data = attrs.evolve(data, session_id=data.session_id or self.session_id)
+        self._image_id = image_id
+        self._enable_browser_replay = replay
+        self._mcp_tools = [McpTool(tool.name, server=tool.server) for tool in data.tool_list]
+
+    def _unavailable(self, name: str) -> NoReturn:
+        raise UnavailableError(
+            f"session.{name} is not in this release of agentbay; "
+            "list_mcp_tools() names the tools that call_mcp_tool() reaches"
+        )
+
+
+def _first(reply: Reply[actions.ToolReply]) -> calls.Content:
+    try:
+        return reply.value.first()
+    except wire.WireError as exc:
+        facts = {"request_id": reply.request_id, "action": actions.CallTool.action}
+        raise ProtocolError(f"CallMcpTool: unexpected reply: {exc}", **facts) from exc

@@ -1,0 +1,1 @@
+"""What methods return, one module for each noun."""
