@@ -1,0 +1,397 @@
+"""The engine's side of a session: its sandbox, and the guest inside that does the work."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import anyio.to_thread
+
+from . import _network, _rootfs
+from ._bwrap import (
+    HOME,
+    Isolation,
+    guest_command,
+    guest_directory,
+    mount_points,
+    sandbox_command,
+    session_environment,
+)
+from ._errors import EngineError, ToolFailure
+from ._guest_wire import ConnectionLost, Reply, read_reply, receive_socket, send_request
+
+__all__ = ["Isolation", "Reply", "Sandbox"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_START_LIMIT = 20.0
+_CONNECT_LIMIT = 15.0
+# How long the processes of a session may take to be gone.
+_END_LIMIT = 5.0
+
+
+class Sandbox:
+    """One local session: a directory, a sandbox, and the guest that answers calls.
+
+    It belongs to the event loop that started it. That loop's thread has to stay: the kernel
+    ends the session when the thread that started it is gone.
+
+    Attributes:
+        session_id: The id of the session.
+        directory: Everything of the session on the host. `root` in it is `/` of the session;
+            what is in there belongs to the session, so resolve no path in it from outside.
+        environment: Variables for the commands to come, for `shell` calls to pass on.
+    """
+
+    def __init__(self, directory: Path, session_id: str) -> None:
+        self.session_id = session_id
+        self.directory = directory
+        self.environment: dict[str, str] = {}
+        self._made_directory = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._gate: _Gate | None = None
+        self._network: anyio.abc.Process | None = None
+
+    @classmethod
+    async def start(
+        cls,
+        directory: Path,
+        session_id: str,
+        isolation: Isolation,
+        *,
+        read_only: Sequence[Path] = (),
+    ) -> Sandbox:
+        """Start a session; failure and cancellation leave nothing behind.
+
+        Args:
+            directory: Made here, unless it exists; it may not contain `root` yet.
+            session_id: Also the session's host name.
+            isolation: What is shared with the host.
+            read_only: Host directories that the session sees at their own path.
+
+        Raises:
+            EngineError: The session cannot be started; says why and what helps.
+            FileExistsError: `directory` contains a session already; it is left alone.
+        """
+        sandbox = cls(directory, session_id)
+        try:
+            with anyio.fail_after(_START_LIMIT):
+                await sandbox._launch(isolation, read_only)
+        except TimeoutError as exc:
+            raise await sandbox._failed(f"no answer within {_START_LIMIT:.0f} seconds") from exc
+        except ConnectionLost as exc:
+            raise await sandbox._failed("it ended at once") from exc
+        except BaseException:
+            await sandbox.close()
+            raise
+        return sandbox
+
+    @property
+    def alive(self) -> bool:
+        """Whether the guest is there to answer."""
+        process = self._process
+        return self._control is not None and process is not None and process.poll() is None
+
+    async def call(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        *,
+        body: bytes = b"",
+        time_limit: float = 60.0,
+    ) -> Reply:
+        """Have the guest do something. Cancelling the call makes the guest stop.
+
+        Raises:
+            ToolFailure: The guest says no, or the time limit has passed (number -1).
+            EngineError: The session is gone (`SessionLost`).
+        """
+        async with self._operation(operation, time_limit) as connection:
+            await send_request(connection, operation, arguments, body)
+            return await read_reply(connection)
+
+    async def connect(self, port: int) -> anyio.abc.SocketStream:
+        """Open a TCP connection to a port on the loopback of the session.
+
+        Raises:
+            ConnectionRefusedError: Nothing listens there.
+            ToolFailure: The guest says no.
+            EngineError: The session is gone (`SessionLost`).
+        """
+        async with self._operation("connect", _CONNECT_LIMIT) as connection:
+            await send_request(connection, "connect", {"port": port}, b"")
+            _, sock = await receive_socket(connection)
+        if sock is None:
+            raise ConnectionRefusedError(f"nothing listens on port {port} of the session")
+        return await anyio.abc.SocketStream.from_socket(sock)
+
+    async def stream(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        work: Callable[[socket.socket], T],
+        *,
+        time_limit: float,
+    ) -> T:
+        """Run blocking `work` in a thread, on the socket of an operation that was requested.
+
+        The socket is shut down when time is up or the call is cancelled, which ends the thread:
+        it is waited for, so that `work` never goes on behind the caller's back.
+
+        Raises:
+            ToolFailure: The time limit has passed (number -1).
+            EngineError: The session is gone (`SessionLost`).
+            Exception: Whatever `work` raises.
+        """
+        async with self._operation(operation, time_limit) as connection:
+            await send_request(connection, operation, arguments, b"")
+            # Only for the case that the loop itself is stuck: time is kept out here.
+            connection.settimeout(time_limit + 5)
+            return await _in_thread(work, connection)
+
+    async def close(self) -> None:
+        """End every process of the session and remove its directory."""
+        with anyio.CancelScope(shield=True):
+            control, self._control = self._control, None
+            gate, self._gate = self._gate, None
+            if gate is not None:
+                # A first process that is still held back has to run to see its end.
+                gate.release()
+            if control is not None:
+                # The guest ends when its control socket does, and takes everything with it.
+                control.shutdown(socket.SHUT_WR)
+                await self._end_process()
+                control.close()
+            if gate is not None:
+                gate.started()
+                gate.close()
+            network, self._network = self._network, None
+            if network is not None:
+                await network.aclose()
+            if self._made_directory:
+                await anyio.to_thread.run_sync(_rootfs.remove, self.directory)
+
+    async def _launch(self, isolation: Isolation, read_only: Sequence[Path]) -> None:
+        helper = None
+        if isolation.kind == "bubblewrap" and isolation.network == "isolated":
+            helper = await anyio.to_thread.run_sync(_network.find_helper)
+            if helper is None:
+                _log.info("%s", _network.missing())
+        shared = isolation.kind == "none" or isolation.network == "host"
+        resolvers = None if shared else _network.resolv_conf(helper)
+        command = await anyio.to_thread.run_sync(self._prepare, isolation, read_only, resolvers)
+        gate = self._gate = _Gate() if helper else None
+        self._spawn(command, isolation, gate)
+        if helper is not None and gate is not None:
+            # The first process waits meanwhile, so that no command meets half a network.
+            self._network = await _network.attach(await gate.child(), helper=helper)
+            gate.release()
+        await self._until_ready()
+
+    def _prepare(
+        self, isolation: Isolation, read_only: Sequence[Path], resolvers: str | None
+    ) -> list[str]:
+        """Make and fill the session's directory; returns the command line to start it."""
+        root = self.directory / "root"
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.mkdir()
+        self._made_directory = True
+        points = mount_points(read_only) if isolation.kind == "bubblewrap" else []
+        _rootfs.prepare(root, self.session_id, resolvers=resolvers, mount_points=points)
+        if isolation.kind == "none":
+            return guest_command(str(guest_directory()))
+        return sandbox_command(root, self.session_id, isolation, read_only=read_only)
+
+    def _spawn(self, command: list[str], isolation: Isolation, gate: _Gate | None) -> None:
+        """Start the process, from the loop's own thread: see the class."""
+        self._control, guest_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setblocking(False)
+        options: list[str] = gate.options if gate else []
+        inherited = [guest_end.fileno(), *(gate.descriptors if gate else ())]
+        free = isolation.kind == "none"
+        with guest_end, open(self.directory / "guest.log", "wb") as log:
+            self._process = subprocess.Popen(
+                [command[0], *options, *command[1:], str(guest_end.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=inherited,
+                env=_free_environment(self.directory) if free else {},
+                cwd=self.directory / "root" / HOME[1:] if free else None,
+                start_new_session=True,
+            )
+        if gate is not None:
+            gate.started()
+
+    async def _until_ready(self) -> None:
+        assert self._control is not None
+        await anyio.wait_readable(self._control)
+        try:
+            if self._control.recv(16) == b"ready":
+                return
+        except ConnectionResetError as exc:
+            raise ConnectionLost from exc
+        raise ConnectionLost
+
+    async def _failed(self, what: str) -> EngineError:
+        """Clean up after a start that failed; returns the error that says why it did."""
+        log = self.directory / "guest.log"
+        text = log.read_text(errors="replace").strip()[-2000:] if log.exists() else ""
+        await self.close()
+        return EngineError(
+            "SandboxUnavailable", f"the session could not be started: {text or what}", status=503
+        )
+
+    @asynccontextmanager
+    async def _operation(
+        self, operation: str, time_limit: float
+    ) -> AsyncGenerator[socket.socket, None]:
+        """The engine's end of the socket of one operation, closed at the end."""
+        try:
+            with anyio.fail_after(time_limit), await self._hand_over() as connection:
+                yield connection
+        except TimeoutError as exc:
+            message = f"{operation} did not end within {time_limit:g} seconds"
+            raise ToolFailure(message, number=-1) from exc
+        except ConnectionLost as exc:
+            raise await self._lost() from exc
+
+    async def _hand_over(self) -> socket.socket:
+        """Make a pair of sockets and give one of them to the guest."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                ours.setblocking(False)
+                await self._send_descriptor(theirs)
+        except BaseException:
+            ours.close()
+            raise
+        return ours
+
+    async def _send_descriptor(self, sock: socket.socket) -> None:
+        while self._control is not None:
+            try:
+                socket.send_fds(self._control, [b"operation"], [sock.fileno()])
+            except BlockingIOError:
+                await anyio.wait_writable(self._control)
+            except OSError as exc:
+                raise ConnectionLost from exc
+            else:
+                return
+        raise ConnectionLost
+
+    async def _lost(self) -> EngineError | ToolFailure:
+        """Tell the end of the guest from the end of one operation."""
+        if self._process is not None and not await _ended(self._process, 0.5):
+            return ToolFailure("the session broke off the operation", number=-1)
+        return EngineError("SessionLost", f"session {self.session_id} has ended", status=410)
+
+    async def _end_process(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        # bubblewrap ends after the last process of its sandbox; killing it ends them as well,
+        # but nobody can wait for that.
+        if not await _ended(process, _END_LIMIT):
+            _kill(process)
+            await _ended(process, _END_LIMIT)
+
+
+class _Gate:
+    """Holds the first process of a sandbox back until its network is attached."""
+
+    def __init__(self) -> None:
+        self._status, status_end = os.pipe()
+        block_end, self._block = os.pipe()
+        self.descriptors = [status_end, block_end]
+        self.options = ["--json-status-fd", str(status_end), "--block-fd", str(block_end)]
+
+    def started(self) -> None:
+        """Leave the other ends to bubblewrap."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+    async def child(self) -> int:
+        """The host's id of the first process."""
+        line = b""
+        while not line.endswith(b"\n"):
+            await anyio.wait_readable(self._status)
+            part = os.read(self._status, 4096)
+            if not part:
+                raise ConnectionLost
+            line += part
+        return int(json.loads(line)["child-pid"])
+
+    def release(self) -> None:
+        """Let the process run."""
+        if self._block >= 0:
+            os.close(self._block)
+            self._block = -1
+
+    def close(self) -> None:
+        """Close what is left; bubblewrap dies of a status that nobody can read."""
+        os.close(self._status)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that is not reaped yet, after its children."""
+    # bubblewrap's child does not follow its parent yet while it is being set up.
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        for child in children.split():
+            os.kill(int(child), signal.SIGKILL)
+    process.kill()
+
+
+def _free_environment(directory: Path) -> dict[str, str]:
+    """The variables of a session without a sandbox; the engine's own stay out of it."""
+    home = str(directory / "root" / HOME[1:])
+    return session_environment(home, os.environ.get("PATH", os.defpath))
+
+
+async def _ended(process: subprocess.Popen[bytes], limit: float) -> bool:
+    """Wait for a process; whether it has ended in time."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        await anyio.to_thread.run_sync(process.wait, limit)
+    return process.returncode is not None
+
+
+async def _in_thread(work: Callable[[socket.socket], T], connection: socket.socket) -> T:
+    results: list[T] = []
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_shut_down_when_cancelled, connection)
+            try:
+                results.append(await anyio.to_thread.run_sync(work, connection))
+            finally:
+                tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # Only `work` raises in here: callers see what it raised, as it was.
+        error = group.exceptions[0]
+        raise error from error.__cause__
+    # What `work` makes of a connection that was cut is not a result.
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    return results[0]
+
+
+async def _shut_down_when_cancelled(connection: socket.socket) -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
