@@ -1,0 +1,153 @@
+"""File contents, each kept once under the hash of what it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from ._errors import EngineError
+
+# Contents up to this size are hashed before anything is written: most of a tree is known already.
+_SMALL = 1024 * 1024
+# An upload that was killed leaves its temporary file; one that runs keeps writing to it.
+_ABANDONED = 24 * 3600.0
+_SHA = re.compile("[0-9a-f]{64}")
+
+
+class Blobs:
+    """A directory of `aa/<sha256>` files that are written once and never changed.
+
+    `exclusive` makes a context that one thread of one process at a time can be in. Adding a
+    blob and removing one both decide and act inside it.
+    """
+
+    def __init__(
+        self, directory: Path, exclusive: Callable[[], AbstractContextManager[object]]
+    ) -> None:
+        self._directory = directory
+        self._exclusive = exclusive
+
+    def add(self, chunks: Iterable[bytes]) -> tuple[str, int]:
+        """Keep a content; return its hash and size. Its bytes are on the disk by then.
+
+        That its *name* is on the disk too is what `make_durable` sees to, once for many.
+        """
+        chunks = iter(chunks)
+        head = bytearray()
+        for chunk in chunks:
+            head += chunk
+            if len(head) > _SMALL:
+                break
+        else:
+            sha = hashlib.sha256(head).hexdigest()
+            with self._exclusive():
+                if _make_young(self._path(sha)):
+                    return sha, len(head)
+        return self._write(chain([bytes(head)], chunks))
+
+    def open(self, sha: str) -> BinaryIO:
+        """Open a content for reading."""
+        try:
+            return self._path(sha).open("rb")
+        except FileNotFoundError as exc:
+            raise EngineError("Context.Corrupt", f"content {sha} is missing", status=500) from exc
+
+    def make_durable(self, shas: Iterable[str]) -> None:
+        """Return once no power cut can take these contents away."""
+        directories = {self._path(sha).parent for sha in shas}
+        for directory in [*directories, *([self._directory] if directories else [])]:
+            # One that is gone held nothing; whoever refers to its contents finds that out.
+            with contextlib.suppress(FileNotFoundError):
+                sync_directory(directory)
+
+    def missing(self, shas: Iterable[str]) -> list[str]:
+        """Return those of the contents that are not here."""
+        return [sha for sha in shas if not self._path(sha).exists()]
+
+    def sweep(self, referenced: Callable[[str], set[str]], *, minimum_age: float) -> int:
+        """Remove old contents that nothing refers to; return how many.
+
+        `referenced` gets the first two digits and returns the hashes in use that start so.
+        """
+        removed = 0
+        for directory in self._directory.glob("[0-9a-f][0-9a-f]"):
+            with self._exclusive():
+                used = referenced(directory.name)
+                unused = [path for path in directory.iterdir() if path.name not in used]
+                removed += sum(_remove_if_old(path, minimum_age) for path in unused)
+        for path in self._incoming().glob("*"):
+            _remove_if_old(path, max(minimum_age, _ABANDONED))
+        return removed
+
+    def _write(self, chunks: Iterable[bytes]) -> tuple[str, int]:
+        digest = hashlib.sha256()
+        size = 0
+        with self._temporary_file() as temporary:
+            with temporary.open("xb") as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    size += file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            path = self._path(digest.hexdigest())
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._exclusive():
+                if not _make_young(path):
+                    temporary.replace(path)
+        return path.name, size
+
+    @contextlib.contextmanager
+    def _temporary_file(self) -> Generator[Path]:
+        self._incoming().mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._incoming() / secrets.token_hex(16)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _incoming(self) -> Path:
+        return self._directory / "incoming"
+
+    def _path(self, sha: str) -> Path:
+        if not _SHA.fullmatch(sha):
+            raise EngineError("Context.Corrupt", f"{sha!r} is not a sha256", status=500)
+        return self._directory / sha[:2] / sha
+
+
+def sync_directory(directory: Path) -> None:
+    """Write a directory's names to the disk."""
+    if os.name == "nt":
+        return  # Windows has no such call: names are journalled there.
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _make_young(path: Path) -> bool:
+    """Keep a content from the next sweeps; tell whether it is there."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _remove_if_old(path: Path, minimum_age: float) -> bool:
+    try:
+        if time.time() - path.stat().st_mtime < minimum_age:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True

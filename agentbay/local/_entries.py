@@ -1,0 +1,80 @@
+"""What a context holds: entries, and which of them can exist beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+import attrs
+
+from ._errors import EngineError
+from .guest.tarstream import DIRECTORY, FILE, SYMLINK, is_tree_path
+
+_MOST_INTEGER = 2**63 - 1
+
+
+@attrs.frozen
+class Entry:
+    """One file, directory or symlink of a context. Making an impossible one raises.
+
+    `path` is relative with "/" between names, `mode` the permission bits, `blob` the sha256 of
+    a file's content, `target` where a symlink points to.
+    """
+
+    path: str
+    kind: Literal["file", "directory", "symlink"]
+    mode: int
+    mtime_ns: int
+    size: int = 0
+    blob: str | None = None
+    target: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not is_tree_path(self.path):
+            raise invalid(f"{self.path!r} is not a path inside a context")
+        if not (0 <= self.mode <= 0o777 and abs(self.mtime_ns) <= _MOST_INTEGER):
+            raise invalid(f"{self.path!r} has an impossible mode or time")
+        if not 0 <= self.size <= (_MOST_INTEGER if self.kind == FILE else 0):
+            raise invalid(f"{self.path!r} has an impossible size")
+        if (self.kind == FILE) != bool(self.blob) or (self.kind == SYMLINK) != bool(self.target):
+            raise invalid(f"{self.path!r} is not a proper {self.kind}")
+
+
+def tree_of(entries: Iterable[Entry], prefix: str) -> dict[str, Entry]:
+    """Check that entries can exist beside each other."""
+    tree: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.path in tree:
+            raise invalid(f"{entry.path!r} is there twice")
+        if prefix and entry.path != prefix and not entry.path.startswith(prefix + "/"):
+            raise invalid(f"{entry.path!r} is not below {prefix!r}")
+        tree[entry.path] = entry
+    for path in tree:
+        for parent in parents(path):
+            if parent in tree and tree[parent].kind != DIRECTORY:
+                raise invalid(f"{parent!r} is not a directory, and {path!r} is below it")
+    return tree
+
+
+def displaced(kinds: Mapping[str, str], tree: Mapping[str, Entry]) -> set[str]:
+    """Find what is stored and cannot exist beside the new entries."""
+    above = {parent for path in tree for parent in parents(path)}
+    plain = {path for path, entry in tree.items() if entry.kind != DIRECTORY}
+    return {
+        path
+        for path, kind in kinds.items()
+        if (kind != DIRECTORY and path in above) or any(parent in plain for parent in parents(path))
+    }
+
+
+def parents(path: str) -> Iterator[str]:
+    """Yield the directories that a path is in, outermost first."""
+    end = path.find("/")
+    while end > 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
+
+
+def invalid(message: str) -> EngineError:
+    """Make the error for an argument that is refused."""
+    return EngineError("InvalidParameter", message)
