@@ -1,0 +1,155 @@
+"""Where an engine runs: on a thread of its own inside the user's process, or as a server."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from .app import create_app
+from .engine import EngineOptions, engine_running
+
+if TYPE_CHECKING:
+    import uvicorn
+    from anyio.from_thread import BlockingPortal
+
+Message = MutableMapping[str, Any]
+App = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
+    Awaitable[None],
+]
+
+_log = logging.getLogger(__name__)
+
+_START_LIMIT = 60.0
+# Seconds for sessions to end, and their contexts to be saved, when the process ends.
+_STOP_LIMIT = 60.0
+
+
+class EngineHost:
+    """An engine on an event loop and a thread of its own.
+
+    Attributes:
+        app: The engine as an application; it runs on the loop of the host only.
+        portal: Leads to that loop.
+    """
+
+    app: App
+    portal: BlockingPortal
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._ready: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(options,), name="agentbay-engine", daemon=True
+        )
+        self._thread.start()
+        self._ready.result(_START_LIMIT)
+
+    @property
+    def running(self) -> bool:
+        """Whether the engine answers."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End all sessions, saving their contexts, and stop."""
+        if not self.running:
+            return
+        self.portal.start_task_soon(self._stop)
+        self._thread.join(_STOP_LIMIT)
+
+    async def _stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self, options: EngineOptions) -> None:
+        try:
+            anyio.run(self._serve, options)
+        except BaseException as exc:  # noqa: BLE001 - the thread's boundary: told to its starter
+            if not self._ready.done():
+                self._ready.set_exception(exc)
+            else:
+                _log.exception("the local engine ended")
+
+    async def _serve(self, options: EngineOptions) -> None:
+        from anyio.from_thread import BlockingPortal
+
+        self._stopped = anyio.Event()
+        async with BlockingPortal() as self.portal, engine_running(options) as engine:
+            self.app = create_app(engine)
+            self._ready.set_result(None)
+            await self._stopped.wait()
+            await self.portal.stop(cancel_remaining=True)
+
+
+_lock = threading.Lock()
+_embedded: EngineHost | None = None
+
+
+def running_host() -> EngineHost | None:
+    """The engine inside this process, if it runs."""
+    host = _embedded
+    return host if host is not None and host.running else None
+
+
+def embedded_host() -> EngineHost:
+    """The engine inside this process; started when it is first asked for."""
+    global _embedded
+    with _lock:
+        if _embedded is None or not _embedded.running:
+            _embedded = EngineHost(EngineOptions.from_environment())
+        return _embedded
+
+
+@atexit.register
+def stop_embedded() -> None:
+    """End the engine inside this process; sessions end with it, contexts stay."""
+    global _embedded
+    with _lock:
+        host, _embedded = _embedded, None
+    if host is not None:
+        host.stop()
+
+
+def _forget() -> None:
+    """A forked child has the engine's objects and not its thread; sessions are the parent's."""
+    global _lock, _embedded
+    _lock, _embedded = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+async def serve(options: EngineOptions, listener: socket.socket, api_key: str) -> None:
+    """Serve an engine over HTTP until the process is told to end."""
+    import uvicorn
+
+    async with engine_running(options) as engine:
+        config = uvicorn.Config(
+            create_app(engine, api_key),
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=10,
+        )
+        server = uvicorn.Server(config)
+        # uvicorn would end the process on a signal, before the sessions are closed.
+        server.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_stop_on_signal, server)
+            await server.serve(sockets=[listener])
+            tasks.cancel_scope.cancel()
+
+
+async def _stop_on_signal(server: uvicorn.Server) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            # The second one does not wait for replies that are under way.
+            server.force_exit, server.should_exit = server.should_exit, True

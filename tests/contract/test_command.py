@@ -1,0 +1,352 @@
+"""Shell commands, as a user of the client sees them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import anyio
+import pytest
+
+from agentbay import (
+    AsyncAgentBay,
+    AsyncSession,
+    CommandError,
+    CommandResult,
+    CommandTimeoutError,
+    InvalidInputError,
+)
+
+from ..local.sandboxes import processes_with, until
+from .observing import CountingTransport, shell
+
+
+@pytest.fixture
+def transport() -> CountingTransport:
+    return CountingTransport()
+
+
+@pytest.fixture
+async def counted(transport: CountingTransport) -> AsyncGenerator[AsyncSession, None]:
+    """A session; what it sends is counted from here on."""
+    async with (
+        AsyncAgentBay(endpoint="local", transport=transport) as bay,
+        bay.session() as running,
+    ):
+        transport.actions.clear()
+        yield running
+
+
+def _marker() -> str:
+    """A number of seconds that no other process sleeps."""
+    return f"5151.{time.time_ns()}"
+
+
+async def _ended(marker: str) -> None:
+    """Wait until no process of the host has the marker in its command line."""
+
+    async def gone() -> bool:
+        return processes_with(marker) == []
+
+    await until(gone)
+
+
+# -- what a command gives --------------------------------------------------------------
+
+
+async def test_the_documented_example_works(session: AsyncSession) -> None:
+    result = await session.command.run("echo 'Hello World'")
+
+    assert result.success
+    assert result.data == result.output == result.stdout == "Hello World\n"
+    assert result.exit_code == 0
+    assert result.request_id
+
+
+async def test_both_streams_and_the_exit_code_are_told_apart(session: AsyncSession) -> None:
+    result = await session.command.run("echo out; echo err >&2; exit 3")
+
+    assert not result.success
+    assert (result.stdout, result.stderr, result.exit_code) == ("out\n", "err\n", 3)
+    assert result.output == "out\nerr\n"
+    assert result.error_message == "err"
+
+
+async def test_unwrap_raises_a_failed_command_with_all_that_is_known(
+    session: AsyncSession,
+) -> None:
+    with pytest.raises(CommandError) as caught:
+        (await session.command.run("echo out; echo err >&2; exit 3")).unwrap()
+
+    error = caught.value
+    assert (error.exit_code, error.stdout, error.stderr) == (3, "out\n", "err\n")
+    assert error.request_id
+    assert not isinstance(error, CommandTimeoutError)
+
+
+async def test_a_silent_failure_tells_its_exit_code(session: AsyncSession) -> None:
+    result = await session.command.run("false")
+
+    assert "exited with 1" in result.error_message
+
+
+async def test_a_signal_is_told_as_a_shell_does(session: AsyncSession) -> None:
+    assert (await session.command.run("kill -9 $$")).exit_code == 128 + 9
+
+
+async def test_a_command_that_does_not_exist_is_a_failed_command(session: AsyncSession) -> None:
+    result = await session.command.run("no-such-program")
+
+    assert result.exit_code == 127
+    assert "no-such-program" in result.stderr
+
+
+async def test_output_that_looks_like_a_reply_is_output(session: AsyncSession) -> None:
+    text = '{"stdout": "no", "stderr": "", "exit_code": 1}\n'
+
+    assert await shell(session, f"cat <<'E'\n{text}E") == text
+
+
+async def test_quotes_lines_and_unicode_reach_the_shell(session: AsyncSession) -> None:
+    output = await shell(session, "printf '%s|' 'a b' \"$(echo žluť 📏)\" '\"'\n\nprintf end")
+
+    assert output == 'a b|žluť 📏|"|end'
+
+
+async def test_output_that_is_not_utf_8_is_shown_with_marks(session: AsyncSession) -> None:
+    result = await session.command.run(r"printf 'a\377b\000c'")
+
+    assert result.stdout == "a�b\0c"
+
+
+async def test_the_aliases_do_the_same(session: AsyncSession) -> None:
+    assert (await session.command.exec("echo 1")).output == "1\n"
+    assert (await session.command.execute_command("echo 2")).output == "2\n"
+
+
+async def test_standard_input_is_closed(session: AsyncSession) -> None:
+    with anyio.fail_after(10):
+        assert await shell(session, "cat; echo end") == "end\n"
+
+
+async def test_commands_do_not_share_variables_and_directories(session: AsyncSession) -> None:
+    await session.command.run("cd /tmp; NAME=x; export NAME")
+
+    assert await shell(session, "pwd; echo [$NAME]") == "/home/wuying\n[]\n"
+
+
+# -- where and with what ---------------------------------------------------------------
+
+
+async def test_a_command_runs_in_the_directory_that_is_asked_for(session: AsyncSession) -> None:
+    await shell(session, "mkdir -p 'sub dir/é'")
+
+    assert (await session.command.run("pwd", cwd="/usr")).output == "/usr\n"
+    relative = await session.command.run("pwd", cwd="sub dir/é")
+    assert relative.output == "/home/wuying/sub dir/é\n"
+
+
+@pytest.mark.parametrize("cwd", ["/nowhere", "/etc/passwd"])
+async def test_a_directory_that_is_not_there_fails_and_nothing_runs(
+    session: AsyncSession, cwd: str
+) -> None:
+    result = await session.command.run("touch /tmp/ran", cwd=cwd)
+
+    assert not result.success
+    assert result.exit_code is None
+    assert cwd in result.error_message
+    assert not (await session.file_system.get_file_info("/tmp/ran")).success
+
+
+async def test_variables_are_those_of_one_command(session: AsyncSession) -> None:
+    envs = {"GREETING": "hei, maailma 📏", "EMPTY": "", "QUOTED": "'\"$HOME\n"}
+    result = await session.command.run('printf "%s|" "$GREETING" "$EMPTY" "$QUOTED"', envs=envs)
+
+    assert result.output == "hei, maailma 📏||'\"$HOME\n|"
+    assert await shell(session, "echo [$GREETING]") == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "envs",
+    [{"A": 1}, {1: "a"}, {"A": None}, {"A": "ok", "B": ["x"]}],
+    ids=repr,
+)
+async def test_variables_that_are_not_text_are_refused_before_sending(
+    counted: AsyncSession, transport: CountingTransport, envs: Mapping[str, Any]
+) -> None:
+    result = await counted.command.run("true", envs=envs)
+
+    assert not result.success
+    assert isinstance(result.error, InvalidInputError)
+    assert "environment variables" in result.error_message
+    assert result.exit_code is None
+    assert transport.actions == []
+
+
+@pytest.mark.parametrize("envs", [{"A=B": "x"}, {"A": "x\0y"}], ids=repr)
+async def test_variables_that_no_system_takes_fail_and_nothing_runs(
+    session: AsyncSession, envs: dict[str, str]
+) -> None:
+    result = await session.command.run("touch /tmp/ran", envs=envs)
+
+    assert not result.success
+    assert result.exit_code is None
+    assert result.error_message
+    assert not (await session.file_system.get_file_info("/tmp/ran")).success
+
+
+@pytest.mark.parametrize("command", ["", " ", "\n\t", "echo a\0b", None, 5, b"ls"], ids=repr)
+async def test_a_command_that_is_not_text_is_refused_before_sending(
+    counted: AsyncSession, transport: CountingTransport, command: Any
+) -> None:
+    result = await counted.command.run(command)
+
+    assert isinstance(result.error, InvalidInputError)
+    assert result.exit_code is None
+    assert transport.actions == []
+
+
+# -- time limits -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [{"timeout": 0.5}, {"timeout_ms": 500}], ids=repr)
+async def test_a_time_limit_kills_the_command_and_keeps_its_output(
+    session: AsyncSession, limit: dict[str, Any]
+) -> None:
+    marker = _marker()
+    with anyio.fail_after(20):
+        result = await session.command.run(
+            f"echo early; echo bad >&2; sleep {marker} & sleep {marker}", **limit
+        )
+
+    assert not result.success
+    assert isinstance(result.error, CommandTimeoutError)
+    assert isinstance(result.error, TimeoutError)
+    assert result.exit_code is None
+    assert (result.stdout, result.stderr) == ("early\n", "bad\n")
+    assert "0.5 s" in result.error_message
+    with pytest.raises(CommandTimeoutError):
+        result.unwrap()
+    await _ended(marker)
+
+
+async def test_the_positional_time_limit_is_in_milliseconds(session: AsyncSession) -> None:
+    with anyio.fail_after(20):
+        result = await session.command.run("sleep 30", 300)
+
+    assert isinstance(result.error, CommandTimeoutError)
+    assert "0.3 s" in result.error_message
+
+
+async def test_nothing_of_a_killed_command_goes_on(session: AsyncSession) -> None:
+    await shell(session, "mkfifo /tmp/go")
+
+    result = await session.command.run(
+        "(read line < /tmp/go; touch /tmp/survived) & sleep 30", timeout=0.7
+    )
+
+    assert isinstance(result.error, CommandTimeoutError)
+    # Nobody is left to read, so a writer that does not wait for a reader finds none.
+    writer = "import os; os.open('/tmp/go', os.O_WRONLY | os.O_NONBLOCK)"
+    released = await session.command.run(f'python3 -c "{writer}"')
+    assert "No such device or address" in released.stderr
+    assert await shell(session, "ls /tmp") == "go\n"
+
+
+async def test_a_time_limit_is_given_once(session: AsyncSession) -> None:
+    result = await session.command.run("true", 1000, timeout=1)
+
+    assert isinstance(result.error, InvalidInputError)
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf"), True, "5"], ids=repr)
+@pytest.mark.parametrize("name", ["timeout", "timeout_ms"])
+async def test_a_time_limit_that_makes_no_sense_is_refused_before_sending(
+    counted: AsyncSession, transport: CountingTransport, name: str, limit: Any
+) -> None:
+    limits: dict[str, Any] = {name: limit}
+    result = await counted.command.run("true", **limits)
+
+    assert isinstance(result.error, InvalidInputError)
+    assert repr(limit) in result.error_message
+    assert transport.actions == []
+
+
+async def test_a_time_limit_of_years_is_fine(session: AsyncSession) -> None:
+    assert (await session.command.run("echo done", timeout=1e9)).output == "done\n"
+
+
+async def test_cancelling_a_call_kills_its_command(session: AsyncSession) -> None:
+    marker = _marker()
+
+    async def running() -> bool:
+        return len(processes_with(marker)) >= 2
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(session.command.run, f"sleep {marker} & sleep {marker}")
+        await until(running)
+        tasks.cancel_scope.cancel()
+
+    await _ended(marker)
+    assert await shell(session, "echo fine") == "fine\n"
+
+
+# -- background and many ---------------------------------------------------------------
+
+
+async def test_a_background_process_returns_at_once_and_stays(session: AsyncSession) -> None:
+    marker = _marker()
+    with anyio.fail_after(10):
+        assert await shell(session, f"sleep {marker} & echo started") == "started\n"
+
+    assert len(processes_with(marker)) == 1
+    assert (await session.command.run(f"pgrep -f {marker}")).success
+
+
+async def test_a_background_process_that_writes_for_ever_does_no_harm(
+    session: AsyncSession,
+) -> None:
+    with anyio.fail_after(20):
+        assert (await session.command.run("yes & echo started")).success
+        assert await shell(session, "echo next") == "next\n"
+
+
+async def test_twenty_commands_run_at_once(session: AsyncSession) -> None:
+    # Each waits until all of them have come: it takes all twenty at the same time.
+    await shell(session, "mkdir /tmp/meeting")
+    results: dict[int, CommandResult] = {}
+
+    async def meet(number: int) -> None:
+        command = f"touch /tmp/meeting/{number}; "
+        command += (
+            f"while [ $(ls /tmp/meeting | wc -l) -lt 20 ]; do sleep 0.05; done; echo {number}"
+        )
+        results[number] = await session.command.run(command, timeout=40)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(meet, number)
+
+    assert {n: result.output for n, result in results.items()} == {n: f"{n}\n" for n in range(20)}
+
+
+async def test_output_past_all_bounds_keeps_head_and_tail(session: AsyncSession) -> None:
+    size = 1024**3
+    command = f"echo first; head -c {size} /dev/zero | tr '\\0' x; echo; echo last"
+
+    result = await session.command.run(command, timeout=50)
+
+    assert result.success
+    assert result.stdout.startswith("first\nxxx")
+    assert result.stdout.endswith("xxx\nlast\n")
+    assert len(result.stdout) < 4 * 1024 * 1024
+    kept = result.stdout.count("x")
+    omitted = int(result.stdout.partition("[... ")[2].partition(" bytes omitted ...]")[0])
+    assert kept + omitted == size
+
+
+async def test_a_megabyte_of_output_comes_whole(session: AsyncSession) -> None:
+    result = await session.command.run("head -c 1000000 /dev/zero | tr '\\0' y")
+
+    assert result.stdout == "y" * 1_000_000

@@ -1,0 +1,216 @@
+"""The package as a whole: its names, its layers, its generated half, its weight."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import os
+import pkgutil
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import agentbay
+from agentbay.local._dispatch import ACTION_HANDLERS, TOOL_HANDLERS
+from agentbay.protocol._calls import ACTIONS, TOOLS
+
+PACKAGE = Path(agentbay.__file__).parent
+
+# Which part of the package may import which others. Everything may import `errors`.
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "_version": set(),
+    "_value": set(),
+    "_dotenv": {"errors"},
+    "_config": {"_dotenv", "_value", "errors"},
+    "_loop": set(),
+    "_bridge": {"_loop"},
+    "protocol": {"errors"},
+    "_params": {"_value", "protocol", "errors"},
+    "_results": {"_value", "protocol", "errors"},
+    # `local` stands here for the one place where the client opens the embedded engine.
+    "_deferred": set(),
+    "_transport": {
+        "_config", "_deferred", "_value", "_version", "protocol", "errors", "local",
+    },
+    "_async": {
+        "_config", "_deferred", "_params", "_results", "_transport", "_version", "protocol",
+        "errors",
+    },
+    "_sync": {
+        "_async", "_bridge", "_config", "_deferred", "_params", "_results", "_transport",
+        "protocol", "errors",
+    },
+    "local": {"protocol", "errors", "_version"},
+}  # fmt: skip
+
+
+def test_the_three_lists_of_public_names_agree() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {
+        alias.name: f".{node.module}"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == agentbay._HOME
+    assert sorted(typed) == sorted(agentbay.__all__)
+
+
+@pytest.mark.parametrize("name", agentbay.__all__)
+def test_a_public_name_leads_to_an_object(name: str) -> None:
+    assert getattr(agentbay, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = agentbay.Nonsense  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _public_members() -> Iterator[tuple[str, Any]]:
+    for name in agentbay.__all__:
+        value = getattr(agentbay, name)
+        if not inspect.isclass(value):
+            continue
+        yield name, value
+        for member, item in vars(value).items():
+            function = item.fget if isinstance(item, property) else item
+            function = getattr(function, "func", getattr(function, "__func__", function))
+            if not member.startswith("_") and inspect.isfunction(function):
+                yield f"{name}.{member}", function
+
+
+@pytest.mark.parametrize(("name", "item"), [pytest.param(n, i, id=n) for n, i in _public_members()])
+def test_every_public_class_and_method_has_a_docstring(name: str, item: Any) -> None:
+    assert (item.__doc__ or "").strip(), name
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for path in PACKAGE.rglob("*.py"):
+        if "guest" not in path.parts:
+            yield path.relative_to(PACKAGE).as_posix(), path
+
+
+def _edges(path: Path) -> Iterator[tuple[str, bool]]:
+    """The parts of the package that a module imports, and whether when it is imported."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    tree = ast.parse(path.read_text())
+    top = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from ((str(name).split(".")[0], id(node) in top) for name in names)
+
+
+@pytest.mark.parametrize(("name", "path"), [pytest.param(n, p, id=n) for n, p in _modules()])
+def test_imports_point_one_way(name: str, path: Path) -> None:
+    part = name.removesuffix(".py").split("/")[0]
+    if part == "__init__":
+        return
+    for target, _ in _edges(path):
+        assert target == part or target in LAYERS[part], f"{name} imports {target}"
+
+
+def test_the_client_opens_the_engine_in_one_place_and_not_on_import() -> None:
+    opens = [
+        (name, on_import)
+        for name, path in _modules()
+        if not name.startswith("local/")
+        for target, on_import in _edges(path)
+        if target == "local"
+    ]
+    assert opens == [("_transport.py", False)]
+
+
+def test_httpx_is_imported_by_the_two_transports_only() -> None:
+    users = {
+        name
+        for name, path in _modules()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Import) and any(a.name == "httpx" for a in node.names)
+    }
+    assert users == {"_transport.py", "local/transport.py"}
+
+
+def test_generated_code_is_up_to_date() -> None:
+    command = [sys.executable, "-m", "agentbay._sync._generate", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_action_and_tool_is_asked_for_and_carried_out() -> None:
+    for module in pkgutil.iter_modules([str(PACKAGE / "_async")]):
+        importlib.import_module(f"agentbay._async.{module.name}")
+    importlib.import_module("agentbay.local.app")
+    asked = "".join(path.read_text() for path in (PACKAGE / "_async").glob("*.py"))
+    for kind in [*ACTIONS.values(), *TOOLS.values()]:
+        assert kind in ACTION_HANDLERS or kind in TOOL_HANDLERS, f"no handler for {kind.__name__}"
+        if kind.__name__ not in ONLY_SERVED:
+            assert f"{kind.__name__}(" in asked, f"nothing asks for {kind.__name__}"
+
+
+# What other clients of the engine send, and ours does not.
+ONLY_SERVED = {
+    "GetSessionDetail": "tells others that a session is gone; ReleaseMcpSession answers when it is",
+    "DeleteSession": "the contract names ReleaseMcpSession for Session.delete",
+}
+
+
+def test_importing_does_nothing() -> None:
+    code = """
+import sys, threading, os, logging
+before = (threading.active_count(), dict(os.environ), os.listdir("."))
+import agentbay
+for name in agentbay.__all__:
+    getattr(agentbay, name)
+import agentbay.local
+assert (threading.active_count(), dict(os.environ), os.listdir(".")) == before
+assert not logging.getLogger("agentbay").handlers and not logging.getLogger().handlers
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+def test_the_client_comes_without_engine_and_websockets() -> None:
+    code = """
+import sys
+from agentbay import AgentBay, AsyncAgentBay
+heavy = {"starlette", "uvicorn", "websockets", "agentbay.local", "anyio.from_thread", "sqlite3"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+def test_importing_the_client_costs_at_most_half_as_much_again_as_httpx(tmp_path: Path) -> None:
+    """CPU time over that of a bare interpreter; the smallest of interleaved runs.
+
+    The smallest run is the one that was disturbed least: what else the machine does only ever
+    adds. Byte code is cached, as pip does when it installs a package.
+    """
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    statements = {"bare": "pass", "httpx": "import httpx", "ours": "from agentbay import AgentBay"}
+    cpu: dict[str, list[float]] = {name: [] for name in statements}
+    for statement in statements.values():
+        _cpu_seconds(statement, environment)
+    for _ in range(15):
+        for name, statement in statements.items():
+            cpu[name].append(_cpu_seconds(statement, environment))
+    bare = min(cpu["bare"])
+    ratio = (min(cpu["ours"]) - bare) / (min(cpu["httpx"]) - bare)
+    print(f"import: {ratio:.2f} x httpx, medians {statistics.median(cpu['ours']):.3f} s")  # noqa: T201
+    assert ratio <= 1.5
+
+
+def _cpu_seconds(statement: str, environment: dict[str, str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", statement], check=True, timeout=60, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
