@@ -131,7 +131,9 @@ class AsyncAgentBay:
             params = CreateSessionParams(labels={"project": "demo"})
             session = (await bay.create(params)).unwrap()
         """
-        wanted = params or CreateSessionParams()
+        wanted = CreateSessionParams() if params is None else params
+        if not isinstance(wanted, CreateSessionParams):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInputError(f"params must be CreateSessionParams, not {wanted!r:.80}")
         reply = await self._create(self._request(wanted))
         session = AsyncSession(self, reply.value.session_id)
         session._adopt(

@@ -483,7 +483,9 @@ async def test_an_argument_of_the_wrong_kind_is_an_error(session: AsyncSession) 
     assert "command" in result.error_message
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, b"x"], ids=["object", "set", "bytes"])
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, b"x", float("nan")], ids=["object", "set", "bytes", "nan"]
+)
 async def test_arguments_that_are_not_json_are_refused_before_sending(
     counted: AsyncSession, transport: CountingTransport, value: object
 ) -> None:
