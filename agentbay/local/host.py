@@ -82,7 +82,8 @@ class EngineHost:
         from anyio.from_thread import BlockingPortal
 
         self._stopped = anyio.Event()
-        async with BlockingPortal() as self.portal, engine_running(options) as engine:
+        # The portal is the inner one: what still comes through it ends before the sessions do.
+        async with engine_running(options) as engine, BlockingPortal() as self.portal:
             self.app = create_app(engine)
             self._ready.set_result(None)
             await self._stopped.wait()

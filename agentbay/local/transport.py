@@ -14,7 +14,7 @@ import anyio
 import httpx
 from anyio.lowlevel import current_token
 
-from .host import App, Message, embedded_host, running_host
+from .host import App, EngineHost, Message, embedded_host, running_host
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -112,7 +112,7 @@ class LocalTransport(httpx.AsyncBaseTransport):
         body = await request.aread()
         host = running_host()
         if host is None:  # starting one takes a moment, which must not stall the caller's loop
-            host = await anyio.to_thread.run_sync(embedded_host)
+            host = await anyio.to_thread.run_sync(_start)
         portal = host.portal
         exchange = _Exchange(host.app, _scope(request), body)
         try:
@@ -127,6 +127,15 @@ class LocalTransport(httpx.AsyncBaseTransport):
             raise
         stream = _Body(portal, exchange)
         return httpx.Response(head["status"], headers=head["headers"], stream=stream)
+
+
+def _start() -> EngineHost:
+    try:
+        return embedded_host()
+    except OSError as exc:
+        raise httpx.ConnectError(
+            f"the local engine cannot start ({exc}); AGENTBAY_LOCAL_HOME names its directory"
+        ) from exc
 
 
 def _soon(portal: BlockingPortal, func: Callable[[], Awaitable[None]]) -> None:
