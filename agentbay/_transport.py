@@ -250,6 +250,9 @@ class LoopLocalClient:
         self._factory = factory
         self._leases: _Leases = WeakKeyDictionary()
         self._lock = threading.Lock()
+        # Keeps the clients out of any cycle that this object is in: the collector would end
+        # their sockets before the generators can close them.
+        weakref.finalize(self, self._leases.clear).atexit = False
 
     async def get(self) -> httpx.AsyncClient:
         """The client of the current loop."""
@@ -258,8 +261,6 @@ class LoopLocalClient:
             lease = self._leases.get(loop)
         if lease is not None:
             return lease[0]
-        # The generator must not refer to this object: in a cycle, the collector would end the
-        # sockets before the generator can close them.
         lifetime = _lifetime(self._factory, weakref.ref(self._leases), self._lock)
         client = await anext(lifetime)  # never suspends: see _lifetime
         with self._lock:

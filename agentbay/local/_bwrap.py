@@ -23,6 +23,7 @@ HOME = "/home/wuying"
 GUEST = "/run/agentbay/guest"
 
 _PROBE_LIMIT = 10.0
+_SHARED_MEMORY = 1 << 30
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Either symbolic links into /usr or directories of their own, as the host has them.
 _SYSTEM_DIRECTORIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -73,7 +74,9 @@ def sandbox_command(
     for path in (*_interpreter_binds(), *read_only):
         command += ["--ro-bind", str(path), str(path)]
     command += ["--ro-bind", str(guest_directory()), GUEST]
-    command += ["--proc", "/proc", "--dev", "/dev", "--chdir", HOME, "--clearenv"]
+    # Shared memory is the session user's too: locks of multiprocessing live there.
+    memory = ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm"]
+    command += ["--proc", "/proc", "--dev", "/dev", *memory, "--chdir", HOME, "--clearenv"]
     for name, value in session_environment(HOME, _SEARCH_PATH).items():
         command += ["--setenv", name, value]
     return [*command, *options, "--", *guest_command(GUEST)]

@@ -350,3 +350,10 @@ async def test_a_megabyte_of_output_comes_whole(session: AsyncSession) -> None:
     result = await session.command.run("head -c 1000000 /dev/zero | tr '\\0' y")
 
     assert result.stdout == "y" * 1_000_000
+
+
+async def test_programs_share_memory_and_locks(session: AsyncSession) -> None:
+    program = "import multiprocessing as m; print(m.Pool(2).map(abs, [-1, -2]))"
+    result = await session.command.run(f'python3 -c "{program}"')
+
+    assert result.unwrap() == "[1, 2]\n"
