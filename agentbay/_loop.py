@@ -38,6 +38,7 @@ class Bridge:
     _portal: BlockingPortal
     _loop: _Loop
     _stopping: anyio.Event
+    _ended = False
 
     def __init__(self) -> None:
         self._ready: Future[None] = Future()
@@ -51,9 +52,12 @@ class Bridge:
         try:
             anyio.run(self._serve, backend="asyncio")
         except BaseException as exc:
-            if self._ready.done():
+            if not self._ready.done():
+                self._ready.set_exception(exc)
+            # Python 3.12 starts no thread while the interpreter ends, not even the one that
+            # asyncio needs to end its name resolvers. All else is closed by then.
+            elif not self._ended:
                 raise
-            self._ready.set_exception(exc)
 
     async def _serve(self) -> None:
         # Imported here because loading it takes a quarter of the import time of the package.
@@ -66,6 +70,7 @@ class Bridge:
             self._ready.set_result(None)
             await self._stopping.wait()
             await self._portal.stop(cancel_remaining=True)
+        self._ended = True
 
     def start(self, func: Callable[[], Awaitable[object]]) -> None:
         """Start a coroutine in a task of its own, in the caller's context."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-import anyio
-
 from ..protocol import contexts as actions
 from ..protocol.contexts import Context, ContextInfo, ContextPage
 from ._dispatch import handles
 from ._errors import EngineError
 from ._store import ContextRow
+from ._threads import in_thread
 from .engine import Engine
 from .session import Direction
 
@@ -20,12 +19,12 @@ _PAGE_LIMIT = 100
 @handles(actions.GetContext)
 async def get_context(engine: Engine, call: actions.GetContext) -> Context:
     if call.allow_create and call.name:
-        row = await anyio.to_thread.run_sync(engine.store.create_context, call.name)
+        row = await in_thread(engine.store.create_context, call.name)
         return _context(row)
     if not call.name and not call.context_id:
         raise EngineError("InvalidParameter", "Name or ContextId is needed")
     find = partial(engine.store.get_context, id=call.context_id, name=call.name)
-    found = await anyio.to_thread.run_sync(find)
+    found = await in_thread(find)
     if found is None:
         wanted = call.context_id or call.name
         raise EngineError("Context.NotFound", f"there is no context {wanted!r}")
@@ -36,7 +35,7 @@ async def get_context(engine: Engine, call: actions.GetContext) -> Context:
 async def list_contexts(engine: Engine, call: actions.ListContexts) -> ContextPage:
     size = min(call.max_results or 10, _PAGE_LIMIT)
     start = _offset(call.next_token)
-    rows, total = await anyio.to_thread.run_sync(engine.store.list_contexts, size, start)
+    rows, total = await in_thread(engine.store.list_contexts, size, start)
     more = start + size < total
     return ContextPage(
         [_context(row) for row in rows], str(start + size) if more else "", size, total
@@ -45,12 +44,12 @@ async def list_contexts(engine: Engine, call: actions.ListContexts) -> ContextPa
 
 @handles(actions.ModifyContext)
 async def modify_context(engine: Engine, call: actions.ModifyContext) -> None:
-    await anyio.to_thread.run_sync(engine.store.rename_context, call.id, call.name)
+    await in_thread(engine.store.rename_context, call.id, call.name)
 
 
 @handles(actions.DeleteContext)
 async def delete_context(engine: Engine, call: actions.DeleteContext) -> None:
-    await anyio.to_thread.run_sync(engine.store.delete_context, call.id)
+    await in_thread(engine.store.delete_context, call.id)
 
 
 @handles(actions.SyncContext)

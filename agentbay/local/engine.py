@@ -22,6 +22,7 @@ from . import _rootfs
 from ._bwrap import Isolation
 from ._errors import EngineError
 from ._store import Store
+from ._threads import in_thread
 from .links import LinkServer
 from .sandbox import Sandbox
 from .session import LocalSession
@@ -153,7 +154,7 @@ async def engine_running(options: EngineOptions) -> AsyncGenerator[Engine, None]
     """An engine for the length of a block."""
     engines = options.home / "engines"
     engines.mkdir(mode=0o700, parents=True, exist_ok=True)
-    await anyio.to_thread.run_sync(_remove_stale, engines)
+    await in_thread(_remove_stale, engines)
     directory = engines / uuid.uuid4().hex
     with _claimed(directory):
         async with anyio.create_task_group() as tasks:

@@ -48,6 +48,7 @@ class EngineHost:
 
     def __init__(self, options: EngineOptions) -> None:
         self._ready: Future[None] = Future()
+        self._ended = False
         self._thread = threading.Thread(
             target=self._run, args=(options,), name="agentbay-engine", daemon=True
         )
@@ -75,7 +76,7 @@ class EngineHost:
         except BaseException as exc:  # noqa: BLE001 - the thread's boundary: told to its starter
             if not self._ready.done():
                 self._ready.set_exception(exc)
-            else:
+            elif not self._ended:  # what asyncio does after that may fail: see `_loop.Bridge`
                 _log.exception("the local engine ended")
 
     async def _serve(self, options: EngineOptions) -> None:
@@ -88,6 +89,7 @@ class EngineHost:
             self._ready.set_result(None)
             await self._stopped.wait()
             await self.portal.stop(cancel_remaining=True)
+        self._ended = True
 
 
 _lock = threading.Lock()

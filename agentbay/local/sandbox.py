@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import anyio
 import anyio.abc
 import anyio.lowlevel
-import anyio.to_thread
 
 from . import _network, _rootfs
 from ._bwrap import (
@@ -31,6 +30,7 @@ from ._bwrap import (
 )
 from ._errors import EngineError, ToolFailure
 from ._guest_wire import ConnectionLost, Reply, read_reply, receive_socket, send_request
+from ._threads import in_thread
 
 __all__ = ["Isolation", "Reply", "Sandbox"]
 
@@ -184,17 +184,17 @@ class Sandbox:
             if network is not None:
                 await network.aclose()
             if self._made_directory:
-                await anyio.to_thread.run_sync(_rootfs.remove, self.directory)
+                await in_thread(_rootfs.remove, self.directory)
 
     async def _launch(self, isolation: Isolation, read_only: Sequence[Path]) -> None:
         helper = None
         if isolation.kind == "bubblewrap" and isolation.network == "isolated":
-            helper = await anyio.to_thread.run_sync(_network.find_helper)
+            helper = await in_thread(_network.find_helper)
             if helper is None:
                 _log.info("%s", _network.missing())
         shared = isolation.kind == "none" or isolation.network == "host"
         resolvers = None if shared else _network.resolv_conf(helper)
-        command = await anyio.to_thread.run_sync(self._prepare, isolation, read_only, resolvers)
+        command = await in_thread(self._prepare, isolation, read_only, resolvers)
         gate = self._gate = _Gate() if helper else None
         self._spawn(command, isolation, gate)
         if helper is not None and gate is not None:
@@ -367,7 +367,7 @@ def _free_environment(directory: Path) -> dict[str, str]:
 async def _ended(process: subprocess.Popen[bytes], limit: float) -> bool:
     """Wait for a process; whether it has ended in time."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        await anyio.to_thread.run_sync(process.wait, limit)
+        await in_thread(process.wait, limit)
     return process.returncode is not None
 
 
@@ -377,7 +377,7 @@ async def _in_thread(work: Callable[[socket.socket], T], connection: socket.sock
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_shut_down_when_cancelled, connection)
             try:
-                results.append(await anyio.to_thread.run_sync(work, connection))
+                results.append(await in_thread(work, connection))
             finally:
                 tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

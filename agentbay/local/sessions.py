@@ -8,8 +8,6 @@ import string
 from functools import partial
 from typing import Any
 
-import anyio
-
 from ..errors import InvalidInputError
 from ..protocol import sessions as actions
 from ..protocol._calls import TOOLS, Content, Tool, failure_text
@@ -33,6 +31,7 @@ from ..protocol.sessions import (
 )
 from ._dispatch import TOOL_HANDLERS, handles
 from ._errors import EngineError, ToolFailure
+from ._threads import in_thread
 from .engine import Engine
 from .session import LocalSession, check_policy
 
@@ -44,7 +43,7 @@ _PAGE_LIMIT = 100
 async def create(engine: Engine, call: actions.CreateSession) -> SessionData:
     _check(call)
     contexts = call.persistence_data_list or []
-    await anyio.to_thread.run_sync(_check_contexts, engine, contexts)
+    await in_thread(_check_contexts, engine, contexts)
     session_id = f"session-{_letters(17)}"
     sandbox = await engine.start_sandbox(session_id)
     session = LocalSession(

@@ -132,7 +132,7 @@ class LocalTransport(httpx.AsyncBaseTransport):
 def _start() -> EngineHost:
     try:
         return embedded_host()
-    except OSError as exc:
+    except (OSError, RuntimeError) as exc:  # RuntimeError: no thread, as the process ends
         raise httpx.ConnectError(
             f"the local engine cannot start ({exc}); AGENTBAY_LOCAL_HOME names its directory"
         ) from exc

@@ -66,3 +66,15 @@ def test_a_dropped_client_leaves_no_socket_open(use: str) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_program_that_used_host_names_ends_quietly() -> None:
+    """Names are looked up in threads, and Python 3.12 starts none while it ends."""
+    use = 'AgentBay("key", endpoint=url.replace("127.0.0.1", "localhost")).create().unwrap()\n'
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(SERVER) + use],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

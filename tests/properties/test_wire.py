@@ -37,7 +37,7 @@ names = st.text(
 paths = st.lists(names, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts))
 numbers = st.integers(-(2**53), 2**53)
 json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | numbers | st.floats(allow_nan=False) | texts,
+    st.none() | st.booleans() | numbers | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
