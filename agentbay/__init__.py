@@ -8,21 +8,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._async.application import AsyncApplicationManager as AsyncApplicationManager
+    from ._async.browser import AsyncBrowser as AsyncBrowser
     from ._async.client import AsyncAgentBay as AsyncAgentBay
+    from ._async.code import AsyncCode as AsyncCode
     from ._async.command import AsyncCommand as AsyncCommand
+    from ._async.computer import AsyncComputer as AsyncComputer
     from ._async.context import AsyncContextService as AsyncContextService
     from ._async.context_manager import AsyncContextManager as AsyncContextManager
+    from ._async.env import AsyncEnv as AsyncEnv
+    from ._async.extension import AsyncExtensionsService as AsyncExtensionsService
     from ._async.file_system import AsyncFileSystem as AsyncFileSystem
+    from ._async.git import AsyncGit as AsyncGit
+    from ._async.mobile import AsyncMobile as AsyncMobile
+    from ._async.mobile_simulate import AsyncMobileSimulateService as AsyncMobileSimulateService
+    from ._async.network import AsyncBetaNetworkService as AsyncBetaNetworkService
+    from ._async.oss import AsyncOss as AsyncOss
+    from ._async.process import AsyncProcessHandle as AsyncProcessHandle
     from ._async.session import AsyncSession as AsyncSession
+    from ._async.skills import AsyncBetaSkillsService as AsyncBetaSkillsService
+    from ._async.ui import AsyncUI as AsyncUI
+    from ._async.window import AsyncWindowManager as AsyncWindowManager
     from ._config import Config as Config
     from ._params import ContextSync as ContextSync
     from ._params import CreateSessionParams as CreateSessionParams
+    from ._params.browser import BrowserContext as BrowserContext
+    from ._params.browser import BrowserSyncMode as BrowserSyncMode
+    from ._params.lifecycle import LifecyclePolicy as LifecyclePolicy
+    from ._params.mounts import BetaContextMount as BetaContextMount
+    from ._params.mounts import BetaContextMountAccessMode as BetaContextMountAccessMode
+    from ._params.mounts import BetaContextMountStrategy as BetaContextMountStrategy
+    from ._results.application import AppOperationResult as AppOperationResult
+    from ._results.application import InstalledAppListResult as InstalledAppListResult
+    from ._results.application import ProcessListResult as ProcessListResult
     from ._results.base import ApiResponse as ApiResponse
+    from ._results.code import CodeExecutionResult as CodeExecutionResult
+    from ._results.code import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from ._results.command import CommandResult as CommandResult
+    from ._results.computer import ScreenshotResult as ScreenshotResult
+    from ._results.context import ClearContextResult as ClearContextResult
+    from ._results.context import ContextBindingsResult as ContextBindingsResult
+    from ._results.context import ContextBindResult as ContextBindResult
+    from ._results.context import ContextFileListResult as ContextFileListResult
     from ._results.context import ContextInfoResult as ContextInfoResult
     from ._results.context import ContextListResult as ContextListResult
     from ._results.context import ContextResult as ContextResult
     from ._results.context import ContextSyncResult as ContextSyncResult
+    from ._results.context import FileUrlResult as FileUrlResult
+    from ._results.env import EnvResult as EnvResult
     from ._results.file_system import BinaryFileContentResult as BinaryFileContentResult
     from ._results.file_system import BoolResult as BoolResult
     from ._results.file_system import DirectoryListResult as DirectoryListResult
@@ -31,6 +64,26 @@ if TYPE_CHECKING:
     from ._results.file_system import FileInfoResult as FileInfoResult
     from ._results.file_system import FileSearchResult as FileSearchResult
     from ._results.file_system import MultipleFileContentResult as MultipleFileContentResult
+    from ._results.git import GitBranchInfo as GitBranchInfo
+    from ._results.git import GitBranchListResult as GitBranchListResult
+    from ._results.git import GitCloneResult as GitCloneResult
+    from ._results.git import GitCommitResult as GitCommitResult
+    from ._results.git import GitFileStatus as GitFileStatus
+    from ._results.git import GitInitResult as GitInitResult
+    from ._results.git import GitLogEntry as GitLogEntry
+    from ._results.git import GitLogResult as GitLogResult
+    from ._results.git import GitStatusResult as GitStatusResult
+    from ._results.lifecycle import SessionMetricsResult as SessionMetricsResult
+    from ._results.lifecycle import SessionPauseResult as SessionPauseResult
+    from ._results.lifecycle import SessionResumeResult as SessionResumeResult
+    from ._results.lifecycle import SessionStatusResult as SessionStatusResult
+    from ._results.mobile import AdbUrlResult as AdbUrlResult
+    from ._results.mobile import MobileSimulateUploadResult as MobileSimulateUploadResult
+    from ._results.network import NetworkResult as NetworkResult
+    from ._results.network import NetworkStatusResult as NetworkStatusResult
+    from ._results.oss import OSSClientResult as OSSClientResult
+    from ._results.oss import OSSDownloadResult as OSSDownloadResult
+    from ._results.oss import OSSUploadResult as OSSUploadResult
     from ._results.sessions import DeleteResult as DeleteResult
     from ._results.sessions import LinkResult as LinkResult
     from ._results.sessions import McpTool as McpTool
@@ -41,33 +94,84 @@ if TYPE_CHECKING:
     from ._results.sessions import SessionInfo as SessionInfo
     from ._results.sessions import SessionListResult as SessionListResult
     from ._results.sessions import SessionResult as SessionResult
+    from ._results.skills import SkillsMetadataResult as SkillsMetadataResult
+    from ._results.ui import UIElementListResult as UIElementListResult
+    from ._results.window import WindowInfoResult as WindowInfoResult
+    from ._results.window import WindowListResult as WindowListResult
+    from ._sync.application import ApplicationManager as ApplicationManager
+    from ._sync.browser import Browser as Browser
     from ._sync.client import AgentBay as AgentBay
+    from ._sync.code import Code as Code
     from ._sync.command import Command as Command
+    from ._sync.computer import Computer as Computer
     from ._sync.context import ContextService as ContextService
     from ._sync.context_manager import ContextManager as ContextManager
+    from ._sync.env import Env as Env
+    from ._sync.extension import ExtensionsService as ExtensionsService
     from ._sync.file_system import FileSystem as FileSystem
+    from ._sync.git import Git as Git
+    from ._sync.mobile import Mobile as Mobile
+    from ._sync.mobile_simulate import MobileSimulateService as MobileSimulateService
+    from ._sync.network import BetaNetworkService as BetaNetworkService
+    from ._sync.oss import Oss as Oss
+    from ._sync.process import ProcessHandle as ProcessHandle
     from ._sync.session import Session as Session
+    from ._sync.skills import BetaSkillsService as BetaSkillsService
+    from ._sync.ui import UI as UI
+    from ._sync.window import WindowManager as WindowManager
     from ._version import __version__ as __version__
     from .errors import AgentBayError as AgentBayError
     from .errors import APIError as APIError
+    from .errors import ApplicationError as ApplicationError
     from .errors import AuthenticationError as AuthenticationError
+    from .errors import BrowserError as BrowserError
     from .errors import ClearanceTimeoutError as ClearanceTimeoutError
     from .errors import CommandError as CommandError
     from .errors import CommandTimeoutError as CommandTimeoutError
     from .errors import ConfigError as ConfigError
     from .errors import ContextNotFoundError as ContextNotFoundError
+    from .errors import ExecutionError as ExecutionError
     from .errors import FileError as FileError
+    from .errors import GitAuthError as GitAuthError
+    from .errors import GitConflictError as GitConflictError
+    from .errors import GitError as GitError
+    from .errors import GitNotARepoError as GitNotARepoError
+    from .errors import GitNotFoundError as GitNotFoundError
     from .errors import InvalidInputError as InvalidInputError
+    from .errors import OssError as OssError
+    from .errors import ProcessError as ProcessError
+    from .errors import ProcessTimeoutError as ProcessTimeoutError
     from .errors import ProtocolError as ProtocolError
     from .errors import RateLimitError as RateLimitError
     from .errors import RequestTimeoutError as RequestTimeoutError
     from .errors import SessionError as SessionError
     from .errors import SessionNotFoundError as SessionNotFoundError
+    from .errors import SkillsError as SkillsError
     from .errors import ToolError as ToolError
     from .errors import TransportError as TransportError
+    from .errors import UIError as UIError
     from .errors import UnavailableError as UnavailableError
+    from .protocol.application import InstalledApp as InstalledApp
+    from .protocol.application import Process as Process
+    from .protocol.bindings import ContextBinding as ContextBinding
+    from .protocol.browser import BrowserFingerprint as BrowserFingerprint
+    from .protocol.browser import BrowserFingerprintContext as BrowserFingerprintContext
+    from .protocol.browser import BrowserNotifyMessage as BrowserNotifyMessage
+    from .protocol.browser import BrowserOption as BrowserOption
+    from .protocol.browser import BrowserProxy as BrowserProxy
+    from .protocol.browser import BrowserScreen as BrowserScreen
+    from .protocol.browser import BrowserViewport as BrowserViewport
+    from .protocol.code import CodeOutput as CodeOutput
+    from .protocol.code import ExecutionLogs as ExecutionLogs
+    from .protocol.computer import CursorPosition as CursorPosition
+    from .protocol.computer import MouseButton as MouseButton
+    from .protocol.computer import ScreenshotMode as ScreenshotMode
+    from .protocol.computer import ScreenSize as ScreenSize
+    from .protocol.computer import ScrollDirection as ScrollDirection
+    from .protocol.context_files import ContextFileEntry as ContextFileEntry
     from .protocol.contexts import BWList as BWList
     from .protocol.contexts import Context as Context
+    from .protocol.contexts import ContextListParams as ContextListParams
     from .protocol.contexts import ContextStatusData as ContextStatusData
     from .protocol.contexts import DeletePolicy as DeletePolicy
     from .protocol.contexts import DownloadPolicy as DownloadPolicy
@@ -81,50 +185,122 @@ if TYPE_CHECKING:
     from .protocol.contexts import UploadPolicy as UploadPolicy
     from .protocol.contexts import UploadStrategy as UploadStrategy
     from .protocol.contexts import WhiteList as WhiteList
+    from .protocol.extension import Extension as Extension
+    from .protocol.extension import ExtensionOption as ExtensionOption
+    from .protocol.extra_configs import AppManagerRule as AppManagerRule
+    from .protocol.extra_configs import ExtraConfigs as ExtraConfigs
+    from .protocol.extra_configs import MobileExtraConfig as MobileExtraConfig
+    from .protocol.extra_configs import MobileSimulateConfig as MobileSimulateConfig
+    from .protocol.extra_configs import MobileSimulateMode as MobileSimulateMode
     from .protocol.file_system import DirectoryEntry as DirectoryEntry
     from .protocol.file_system import FileChangeEvent as FileChangeEvent
     from .protocol.file_system import FileFacts as FileFacts
+    from .protocol.fingerprint import FingerprintFormat as FingerprintFormat
+    from .protocol.key_codes import KeyCode as KeyCode
+    from .protocol.metrics import SessionMetrics as SessionMetrics
     from .protocol.sessions import SessionStatus as SessionStatus
+    from .protocol.skills import ContextSkills as ContextSkills
+    from .protocol.skills import SkillInfo as SkillInfo
+    from .protocol.ui import UIElement as UIElement
+    from .protocol.window import Window as Window
 
 _HOME = {
     "APIError": ".errors",
+    "AdbUrlResult": "._results.mobile",
     "AgentBay": "._sync.client",
     "AgentBayError": ".errors",
     "ApiResponse": "._results.base",
+    "AppManagerRule": ".protocol.extra_configs",
+    "AppOperationResult": "._results.application",
+    "ApplicationError": ".errors",
+    "ApplicationManager": "._sync.application",
     "AsyncAgentBay": "._async.client",
+    "AsyncApplicationManager": "._async.application",
+    "AsyncBetaNetworkService": "._async.network",
+    "AsyncBetaSkillsService": "._async.skills",
+    "AsyncBrowser": "._async.browser",
+    "AsyncCode": "._async.code",
     "AsyncCommand": "._async.command",
+    "AsyncComputer": "._async.computer",
     "AsyncContextManager": "._async.context_manager",
     "AsyncContextService": "._async.context",
+    "AsyncEnv": "._async.env",
+    "AsyncExtensionsService": "._async.extension",
     "AsyncFileSystem": "._async.file_system",
+    "AsyncGit": "._async.git",
+    "AsyncMobile": "._async.mobile",
+    "AsyncMobileSimulateService": "._async.mobile_simulate",
+    "AsyncOss": "._async.oss",
+    "AsyncProcessHandle": "._async.process",
     "AsyncSession": "._async.session",
+    "AsyncUI": "._async.ui",
+    "AsyncWindowManager": "._async.window",
     "AuthenticationError": ".errors",
     "BWList": ".protocol.contexts",
+    "BetaContextMount": "._params.mounts",
+    "BetaContextMountAccessMode": "._params.mounts",
+    "BetaContextMountStrategy": "._params.mounts",
+    "BetaNetworkService": "._sync.network",
+    "BetaSkillsService": "._sync.skills",
     "BinaryFileContentResult": "._results.file_system",
     "BoolResult": "._results.file_system",
+    "Browser": "._sync.browser",
+    "BrowserContext": "._params.browser",
+    "BrowserError": ".errors",
+    "BrowserFingerprint": ".protocol.browser",
+    "BrowserFingerprintContext": ".protocol.browser",
+    "BrowserNotifyMessage": ".protocol.browser",
+    "BrowserOption": ".protocol.browser",
+    "BrowserProxy": ".protocol.browser",
+    "BrowserScreen": ".protocol.browser",
+    "BrowserSyncMode": "._params.browser",
+    "BrowserViewport": ".protocol.browser",
+    "ClearContextResult": "._results.context",
     "ClearanceTimeoutError": ".errors",
+    "Code": "._sync.code",
+    "CodeExecutionResult": "._results.code",
+    "CodeOutput": ".protocol.code",
     "Command": "._sync.command",
     "CommandError": ".errors",
     "CommandResult": "._results.command",
     "CommandTimeoutError": ".errors",
+    "Computer": "._sync.computer",
     "Config": "._config",
     "ConfigError": ".errors",
     "Context": ".protocol.contexts",
+    "ContextBindResult": "._results.context",
+    "ContextBinding": ".protocol.bindings",
+    "ContextBindingsResult": "._results.context",
+    "ContextFileEntry": ".protocol.context_files",
+    "ContextFileListResult": "._results.context",
     "ContextInfoResult": "._results.context",
+    "ContextListParams": ".protocol.contexts",
     "ContextListResult": "._results.context",
     "ContextManager": "._sync.context_manager",
     "ContextNotFoundError": ".errors",
     "ContextResult": "._results.context",
     "ContextService": "._sync.context",
+    "ContextSkills": ".protocol.skills",
     "ContextStatusData": ".protocol.contexts",
     "ContextSync": "._params",
     "ContextSyncResult": "._results.context",
     "CreateSessionParams": "._params",
+    "CursorPosition": ".protocol.computer",
     "DeletePolicy": ".protocol.contexts",
     "DeleteResult": "._results.sessions",
     "DirectoryEntry": ".protocol.file_system",
     "DirectoryListResult": "._results.file_system",
     "DownloadPolicy": ".protocol.contexts",
     "DownloadStrategy": ".protocol.contexts",
+    "EnhancedCodeExecutionResult": "._results.code",
+    "Env": "._sync.env",
+    "EnvResult": "._results.env",
+    "ExecutionError": ".errors",
+    "ExecutionLogs": ".protocol.code",
+    "Extension": ".protocol.extension",
+    "ExtensionOption": ".protocol.extension",
+    "ExtensionsService": "._sync.extension",
+    "ExtraConfigs": ".protocol.extra_configs",
     "ExtractPolicy": ".protocol.contexts",
     "FileChangeEvent": ".protocol.file_system",
     "FileChangeResult": "._results.file_system",
@@ -134,76 +310,195 @@ _HOME = {
     "FileInfoResult": "._results.file_system",
     "FileSearchResult": "._results.file_system",
     "FileSystem": "._sync.file_system",
+    "FileUrlResult": "._results.context",
+    "FingerprintFormat": ".protocol.fingerprint",
+    "Git": "._sync.git",
+    "GitAuthError": ".errors",
+    "GitBranchInfo": "._results.git",
+    "GitBranchListResult": "._results.git",
+    "GitCloneResult": "._results.git",
+    "GitCommitResult": "._results.git",
+    "GitConflictError": ".errors",
+    "GitError": ".errors",
+    "GitFileStatus": "._results.git",
+    "GitInitResult": "._results.git",
+    "GitLogEntry": "._results.git",
+    "GitLogResult": "._results.git",
+    "GitNotARepoError": ".errors",
+    "GitNotFoundError": ".errors",
+    "GitStatusResult": "._results.git",
+    "InstalledApp": ".protocol.application",
+    "InstalledAppListResult": "._results.application",
     "InvalidInputError": ".errors",
+    "KeyCode": ".protocol.key_codes",
     "Lifecycle": ".protocol.contexts",
-    "MappingPolicy": ".protocol.contexts",
+    "LifecyclePolicy": "._params.lifecycle",
     "LinkResult": "._results.sessions",
+    "MappingPolicy": ".protocol.contexts",
     "McpTool": "._results.sessions",
     "McpToolResult": "._results.sessions",
     "McpToolsResult": "._results.sessions",
+    "Mobile": "._sync.mobile",
+    "MobileExtraConfig": ".protocol.extra_configs",
+    "MobileSimulateConfig": ".protocol.extra_configs",
+    "MobileSimulateMode": ".protocol.extra_configs",
+    "MobileSimulateService": "._sync.mobile_simulate",
+    "MobileSimulateUploadResult": "._results.mobile",
+    "MouseButton": ".protocol.computer",
     "MultipleFileContentResult": "._results.file_system",
+    "NetworkResult": "._results.network",
+    "NetworkStatusResult": "._results.network",
+    "OSSClientResult": "._results.oss",
+    "OSSDownloadResult": "._results.oss",
+    "OSSUploadResult": "._results.oss",
     "OperationResult": "._results.sessions",
+    "Oss": "._sync.oss",
+    "OssError": ".errors",
+    "Process": ".protocol.application",
+    "ProcessError": ".errors",
+    "ProcessHandle": "._sync.process",
+    "ProcessListResult": "._results.application",
+    "ProcessTimeoutError": ".errors",
     "ProtocolError": ".errors",
     "RateLimitError": ".errors",
     "RecyclePolicy": ".protocol.contexts",
     "RequestTimeoutError": ".errors",
+    "ScreenSize": ".protocol.computer",
+    "ScreenshotMode": ".protocol.computer",
+    "ScreenshotResult": "._results.computer",
+    "ScrollDirection": ".protocol.computer",
     "Session": "._sync.session",
     "SessionError": ".errors",
     "SessionId": "._results.sessions",
     "SessionInfo": "._results.sessions",
     "SessionListResult": "._results.sessions",
+    "SessionMetrics": ".protocol.metrics",
+    "SessionMetricsResult": "._results.lifecycle",
     "SessionNotFoundError": ".errors",
+    "SessionPauseResult": "._results.lifecycle",
     "SessionResult": "._results.sessions",
+    "SessionResumeResult": "._results.lifecycle",
     "SessionStatus": ".protocol.sessions",
+    "SessionStatusResult": "._results.lifecycle",
+    "SkillInfo": ".protocol.skills",
+    "SkillsError": ".errors",
+    "SkillsMetadataResult": "._results.skills",
     "SyncPolicy": ".protocol.contexts",
     "ToolError": ".errors",
     "TransportError": ".errors",
+    "UI": "._sync.ui",
+    "UIElement": ".protocol.ui",
+    "UIElementListResult": "._results.ui",
+    "UIError": ".errors",
     "UnavailableError": ".errors",
     "UploadMode": ".protocol.contexts",
     "UploadPolicy": ".protocol.contexts",
     "UploadStrategy": ".protocol.contexts",
     "WhiteList": ".protocol.contexts",
+    "Window": ".protocol.window",
+    "WindowInfoResult": "._results.window",
+    "WindowListResult": "._results.window",
+    "WindowManager": "._sync.window",
     "__version__": "._version",
 }
 __all__ = [
+    "UI",
     "APIError",
+    "AdbUrlResult",
     "AgentBay",
     "AgentBayError",
     "ApiResponse",
+    "AppManagerRule",
+    "AppOperationResult",
+    "ApplicationError",
+    "ApplicationManager",
     "AsyncAgentBay",
+    "AsyncApplicationManager",
+    "AsyncBetaNetworkService",
+    "AsyncBetaSkillsService",
+    "AsyncBrowser",
+    "AsyncCode",
     "AsyncCommand",
+    "AsyncComputer",
     "AsyncContextManager",
     "AsyncContextService",
+    "AsyncEnv",
+    "AsyncExtensionsService",
     "AsyncFileSystem",
+    "AsyncGit",
+    "AsyncMobile",
+    "AsyncMobileSimulateService",
+    "AsyncOss",
+    "AsyncProcessHandle",
     "AsyncSession",
+    "AsyncUI",
+    "AsyncWindowManager",
     "AuthenticationError",
     "BWList",
+    "BetaContextMount",
+    "BetaContextMountAccessMode",
+    "BetaContextMountStrategy",
+    "BetaNetworkService",
+    "BetaSkillsService",
     "BinaryFileContentResult",
     "BoolResult",
+    "Browser",
+    "BrowserContext",
+    "BrowserError",
+    "BrowserFingerprint",
+    "BrowserFingerprintContext",
+    "BrowserNotifyMessage",
+    "BrowserOption",
+    "BrowserProxy",
+    "BrowserScreen",
+    "BrowserSyncMode",
+    "BrowserViewport",
+    "ClearContextResult",
     "ClearanceTimeoutError",
+    "Code",
+    "CodeExecutionResult",
+    "CodeOutput",
     "Command",
     "CommandError",
     "CommandResult",
     "CommandTimeoutError",
+    "Computer",
     "Config",
     "ConfigError",
     "Context",
+    "ContextBindResult",
+    "ContextBinding",
+    "ContextBindingsResult",
+    "ContextFileEntry",
+    "ContextFileListResult",
     "ContextInfoResult",
+    "ContextListParams",
     "ContextListResult",
     "ContextManager",
     "ContextNotFoundError",
     "ContextResult",
     "ContextService",
+    "ContextSkills",
     "ContextStatusData",
     "ContextSync",
     "ContextSyncResult",
     "CreateSessionParams",
+    "CursorPosition",
     "DeletePolicy",
     "DeleteResult",
     "DirectoryEntry",
     "DirectoryListResult",
     "DownloadPolicy",
     "DownloadStrategy",
+    "EnhancedCodeExecutionResult",
+    "Env",
+    "EnvResult",
+    "ExecutionError",
+    "ExecutionLogs",
+    "Extension",
+    "ExtensionOption",
+    "ExtensionsService",
+    "ExtraConfigs",
     "ExtractPolicy",
     "FileChangeEvent",
     "FileChangeResult",
@@ -213,35 +508,94 @@ __all__ = [
     "FileInfoResult",
     "FileSearchResult",
     "FileSystem",
+    "FileUrlResult",
+    "FingerprintFormat",
+    "Git",
+    "GitAuthError",
+    "GitBranchInfo",
+    "GitBranchListResult",
+    "GitCloneResult",
+    "GitCommitResult",
+    "GitConflictError",
+    "GitError",
+    "GitFileStatus",
+    "GitInitResult",
+    "GitLogEntry",
+    "GitLogResult",
+    "GitNotARepoError",
+    "GitNotFoundError",
+    "GitStatusResult",
+    "InstalledApp",
+    "InstalledAppListResult",
     "InvalidInputError",
+    "KeyCode",
     "Lifecycle",
+    "LifecyclePolicy",
     "LinkResult",
     "MappingPolicy",
     "McpTool",
     "McpToolResult",
     "McpToolsResult",
+    "Mobile",
+    "MobileExtraConfig",
+    "MobileSimulateConfig",
+    "MobileSimulateMode",
+    "MobileSimulateService",
+    "MobileSimulateUploadResult",
+    "MouseButton",
     "MultipleFileContentResult",
+    "NetworkResult",
+    "NetworkStatusResult",
+    "OSSClientResult",
+    "OSSDownloadResult",
+    "OSSUploadResult",
     "OperationResult",
+    "Oss",
+    "OssError",
+    "Process",
+    "ProcessError",
+    "ProcessHandle",
+    "ProcessListResult",
+    "ProcessTimeoutError",
     "ProtocolError",
     "RateLimitError",
     "RecyclePolicy",
     "RequestTimeoutError",
+    "ScreenSize",
+    "ScreenshotMode",
+    "ScreenshotResult",
+    "ScrollDirection",
     "Session",
     "SessionError",
     "SessionId",
     "SessionInfo",
     "SessionListResult",
+    "SessionMetrics",
+    "SessionMetricsResult",
     "SessionNotFoundError",
+    "SessionPauseResult",
     "SessionResult",
+    "SessionResumeResult",
     "SessionStatus",
+    "SessionStatusResult",
+    "SkillInfo",
+    "SkillsError",
+    "SkillsMetadataResult",
     "SyncPolicy",
     "ToolError",
     "TransportError",
+    "UIElement",
+    "UIElementListResult",
+    "UIError",
     "UnavailableError",
     "UploadMode",
     "UploadPolicy",
     "UploadStrategy",
     "WhiteList",
+    "Window",
+    "WindowInfoResult",
+    "WindowListResult",
+    "WindowManager",
     "__version__",
 ]
 

@@ -9,8 +9,9 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -45,6 +46,19 @@ _log = logging.getLogger(__name__)
 
 _EMBEDDED = "http://local.invalid"
 
+# Seconds for which a host is not tried again that no connection could be made to.
+_LEFT_ALONE = 60.0
+
+# Errors that come before the first byte of a request is sent.
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
 
 @attrs.frozen(eq=False, repr=False)
 class Reply(Value, Generic[T]):
@@ -52,6 +66,21 @@ class Reply(Value, Generic[T]):
 
     value: T
     request_id: str
+
+
+@attrs.frozen(eq=False, repr=False)
+class Answer(Value):
+    """What somebody other than the control plane answered.
+
+    Attributes:
+        status: The HTTP status.
+        text: The body; it may repeat the credential of the request.
+        retry_after: Seconds that it asks to wait; None when it did not say.
+    """
+
+    status: int
+    text: str = attrs.field(repr=False)
+    retry_after: float | None = None
 
 
 class ApiClient:
@@ -69,6 +98,8 @@ class ApiClient:
         self._embedded = settings.endpoint == LOCAL and transport is None
         self._url = _EMBEDDED if settings.endpoint == LOCAL else settings.endpoint
         self._clients = LoopLocalClient(self._factory(transport, proxy, verify))
+        # Origins that no connection could be made to, and until when they are left alone.
+        self._unreachable: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"ApiClient({self._settings.endpoint!r})"
@@ -95,6 +126,85 @@ class ApiClient:
         _log.debug("%s %s in %.0f ms", call.action, envelope.request_id, milliseconds)
         return Reply(call.parse(envelope), envelope.request_id)
 
+    async def upload(self, url: str, data: bytes, *, timeout: float = 300.0) -> None:
+        """Put bytes at an address that carries its own credential.
+
+        Neither the API key nor the address is shown to anyone else.
+
+        Raises:
+            APIError: The address does not take them.
+            TransportError: No reply came back.
+        """
+        client = await self._clients.get()
+        try:
+            with anyio.fail_after(timeout):
+                response = await client.put(url, content=data)
+        except (httpx.TimeoutException, TimeoutError) as exc:
+            raise RequestTimeoutError(f"the upload was not done within {timeout:g} s") from exc
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise TransportError(f"the upload failed: {type(exc).__name__}") from exc
+        if not response.is_success:
+            status = response.status_code
+            raise APIError(f"the upload was refused: HTTP {status}", status)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds until an exchange is given up that has no limit of its own."""
+        return self._settings.timeout
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        action: str,
+        params: Mapping[str, str] | None = None,
+        text: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+    ) -> Answer:
+        """Ask somebody other than the control plane; the API key is not sent.
+
+        URL, parameters, headers and body may hold credentials: they are in no log and in no
+        error. Redirects are not followed.
+
+        Args:
+            method: GET, POST or another method of HTTP.
+            url: Whom to ask.
+            action: What the errors call it.
+            params: Parameters of the URL.
+            text: The body.
+            headers: Headers of the request; plain ASCII.
+            timeout: Seconds until the whole exchange is given up; the client's by default.
+            connect_timeout: Seconds to connect; no limit of its own by default.
+
+        Raises:
+            TransportError: No answer came back; its `sent` tells if the request went out.
+        """
+        origin = _origin(url)
+
+        def made(client: httpx.AsyncClient) -> httpx.Request:
+            request = client.build_request(
+                method, url, params=params, content=text, headers=headers
+            )
+            request.url = _QuietURL(request.url)
+            return request
+
+        try:
+            response = await self._exchange(
+                made, action, origin, timeout or self.timeout, connect_timeout
+            )
+        except TransportError as exc:
+            if not exc.sent:
+                self._unreachable[origin] = time.monotonic() + _LEFT_ALONE
+            raise
+        return Answer(response.status_code, response.text, _retry_after(response.headers))
+
+    def can_reach(self, url: str) -> bool:
+        """Whether it is worth a try: a host that no connection was made to is left alone."""
+        return self._unreachable.get(_origin(url), 0.0) <= time.monotonic()
+
     async def aclose(self) -> None:
         """Close the connections of the current event loop."""
         await self._clients.aclose()
@@ -102,32 +212,52 @@ class ApiClient:
     async def _post(
         self, call: Action[Any], timeout: float, connect_timeout: float | None
     ) -> httpx.Response:
+        def made(client: httpx.AsyncClient) -> httpx.Request:
+            return client.build_request(
+                "POST",
+                self._url,
+                params=_query(call),
+                data={**call.form(), "Authorization": f"Bearer {self._settings.api_key}"},
+                headers={"x-acs-version": calls.API_VERSION, "x-acs-action": call.action},
+            )
+
+        endpoint = self._settings.endpoint
+        return await self._exchange(made, call.action, endpoint, timeout, connect_timeout)
+
+    async def _exchange(
+        self,
+        made: Callable[[httpx.AsyncClient], httpx.Request],
+        action: str,
+        where: str,
+        timeout: float,
+        connect_timeout: float | None,
+    ) -> httpx.Response:
         client = await self._clients.get()
         try:
             with anyio.fail_after(timeout):
-                return await client.post(
-                    self._url,
-                    params=_query(call),
-                    data={**call.form(), "Authorization": f"Bearer {self._settings.api_key}"},
-                    headers={"x-acs-version": calls.API_VERSION, "x-acs-action": call.action},
-                    timeout=httpx.Timeout(None, connect=connect_timeout),
-                )
+                request = made(client)
+                limits = httpx.Timeout(None, connect=connect_timeout)
+                request.extensions = {**request.extensions, "timeout": limits.as_dict()}
+                return await client.send(request)
         except (httpx.TimeoutException, TimeoutError) as exc:
             # The system gives up a connection, too, when nobody asked for a limit of its own.
             connecting = isinstance(exc, httpx.ConnectTimeout) and connect_timeout is not None
             limit = connect_timeout if connecting else timeout
             raise RequestTimeoutError(
-                f"{call.action}: no answer within {limit:g} s", action=call.action
+                f"{action}: no answer within {limit:g} s",
+                action=action,
+                sent=not isinstance(exc, _NEVER_SENT),
             ) from exc
         except UnicodeEncodeError as exc:
             raise InvalidInputError(
-                f"{call.action}: a text cannot be sent as UTF-8 ({exc.reason})", action=call.action
+                f"{action}: a text cannot be sent as UTF-8 ({exc.reason})", action=action
             ) from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             reason = str(exc) or type(exc).__name__
             raise TransportError(
-                f"{call.action}: cannot reach {self._settings.endpoint}: {reason}",
-                action=call.action,
+                f"{action}: cannot reach {where}: {reason}",
+                action=action,
+                sent=not isinstance(exc, _NEVER_SENT),
             ) from exc
 
     def _factory(
@@ -148,6 +278,27 @@ class ApiClient:
         context = _ssl_context() if verify is True else verify
         through = _proxy(proxy)
         return lambda: httpx.AsyncClient(verify=context, proxy=through, **options)
+
+
+class _QuietURL(httpx.URL):
+    """A URL with a credential in it: httpx writes the URL of every request into its log."""
+
+    def __str__(self) -> str:
+        return _origin(super().__str__())
+
+    def __repr__(self) -> str:
+        return f"URL({str(self)!r})"
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port of a URL: the part that holds no credential."""
+    try:
+        parts = urlsplit(url)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return "an address that makes no sense"
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
 def _embedded_engine() -> httpx.AsyncBaseTransport:

@@ -14,7 +14,20 @@ AgentBayError                 .request_id  .action  .code
 ├─ ToolError                  a tool of a session said no: .tool
 │  ├─ CommandError            .exit_code  .stdout  .stderr
 │  │  └─ CommandTimeoutError  also a TimeoutError
-│  └─ FileError
+│  ├─ ProcessError            a program that was started cannot be handled
+│  │  └─ ProcessTimeoutError  also a TimeoutError
+│  ├─ FileError
+│  ├─ ApplicationError
+│  ├─ UIError
+│  ├─ OssError
+│  └─ ExecutionError          .name  .value  .traceback
+├─ BrowserError               also a RuntimeError: the browser of a session
+├─ GitError                   what the methods of `git` raise: .exit_code  .stderr
+│  ├─ GitAuthError
+│  ├─ GitNotARepoError
+│  ├─ GitConflictError
+│  └─ GitNotFoundError        there is no git
+├─ SkillsError                also a RuntimeError: what the metadata of skills raises
 ├─ SessionError               what `Session.info`, `get_link` and the label methods raise
 └─ ClearanceTimeoutError      also a TimeoutError
 """
@@ -65,7 +78,15 @@ class InvalidInputError(AgentBayError, ValueError):
 
 
 class TransportError(AgentBayError):
-    """No reply came back from the service. `__cause__` is the network error."""
+    """No reply came back from the service. `__cause__` is the network error.
+
+    Attributes:
+        sent: False when no connection was made, so that nothing can have happened.
+    """
+
+    def __init__(self, message: str | None = None, *, sent: bool = True, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.sent = sent
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
@@ -165,16 +186,149 @@ class CommandTimeoutError(CommandError, TimeoutError):
     """A command ran into its time limit and was killed; what it wrote is kept."""
 
 
+class ProcessError(ToolError):
+    """A program that was started in a session is not known, or cannot be handled."""
+
+    default_message = "Process error"
+
+
+class ProcessTimeoutError(ProcessError, TimeoutError):
+    """A program still runs at the end of the time that was waited for it."""
+
+
 class FileError(ToolError):
     """A file operation failed."""
 
     default_message = "File operation error"
 
 
+class ApplicationError(ToolError):
+    """An application could not be found, started or stopped."""
+
+    default_message = "Application operation error"
+
+
+class UIError(ToolError):
+    """Something could not be done on the screen of a mobile device."""
+
+    default_message = "UI operation error"
+
+
+class OssError(ToolError):
+    """A transfer to or from Object Storage Service failed."""
+
+    default_message = "OSS operation error"
+
+
+class ExecutionError(ToolError):
+    """Code was run and failed, or could not be run.
+
+    Attributes:
+        name: Name of the exception, such as ``NameError``; ``ExecutionError`` when unknown.
+        value: What the exception says.
+        traceback: Where it was raised; empty when unknown.
+    """
+
+    default_message = "Code execution error"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        name: str = "ExecutionError",
+        value: str = "",
+        traceback: str = "",
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.name = name
+        self.value = value or str(self)
+        self.traceback = traceback
+
+
+class GitError(AgentBayError):
+    """A git command failed.
+
+    Attributes:
+        exit_code: Exit status of git; None when it did not exit by itself.
+        stderr: What it wrote to standard error.
+    """
+
+    default_message = "Git operation error"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        exit_code: int | None = 1,
+        stderr: str = "",
+        *args: object,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, *args, **facts)
+        self.exit_code = exit_code
+        self.stderr = stderr
+
+
+class GitAuthError(GitError):
+    """A remote repository refused the credentials, or asked for some."""
+
+    default_message = "Git authentication error"
+
+
+class GitNotARepoError(GitError):
+    """A path holds no git repository."""
+
+    default_message = "Not a git repository"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        exit_code: int | None = 128,
+        stderr: str = "",
+        *args: object,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, exit_code, stderr, *args, **facts)
+
+
+class GitConflictError(GitError):
+    """Changes contradict each other, and git needs a decision."""
+
+    default_message = "Git merge conflict"
+
+
+class GitNotFoundError(GitError):
+    """The session has no git."""
+
+    default_message = "Git not found"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        exit_code: int | None = 127,
+        stderr: str = "",
+        *args: object,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, exit_code, stderr, *args, **facts)
+
+
 class SessionError(AgentBayError):
     """An operation on a session failed."""
 
     default_message = "Session error"
+
+
+class BrowserError(AgentBayError, RuntimeError):
+    """The browser of a session cannot do what it was asked for."""
+
+    default_message = "Browser error"
+
+
+class SkillsError(AgentBayError, RuntimeError):
+    """The metadata of skills could not be read."""
+
+    default_message = "Skills error"
 
 
 class UnavailableError(AgentBayError, AttributeError):

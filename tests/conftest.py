@@ -6,8 +6,14 @@ import os
 from collections.abc import AsyncGenerator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from agentbay import AsyncAgentBay, AsyncSession
+
+# A machine under load is no failure. HYPOTHESIS_PROFILE=thorough looks four times as hard.
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("thorough", max_examples=100, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import agentbay
-from agentbay.local._dispatch import ACTION_HANDLERS, TOOL_HANDLERS
+from agentbay.local._dispatch import ACTION_HANDLERS, TOOL_HANDLERS, UNSUPPORTED
 from agentbay.protocol._calls import ACTIONS, TOOLS
 
 PACKAGE = Path(agentbay.__file__).parent
@@ -147,12 +147,14 @@ def test_generated_code_is_up_to_date() -> None:
 
 
 def test_every_action_and_tool_is_asked_for_and_carried_out() -> None:
-    for module in pkgutil.iter_modules([str(PACKAGE / "_async")]):
-        importlib.import_module(f"agentbay._async.{module.name}")
+    for module in pkgutil.iter_modules([str(PACKAGE / "protocol")]):
+        importlib.import_module(f"agentbay.protocol.{module.name}")
     importlib.import_module("agentbay.local.app")
     asked = "".join(path.read_text() for path in (PACKAGE / "_async").glob("*.py"))
     for kind in [*ACTIONS.values(), *TOOLS.values()]:
-        assert kind in ACTION_HANDLERS or kind in TOOL_HANDLERS, f"no handler for {kind.__name__}"
+        refused = {kind.__name__, kind.__module__.rpartition(".")[2]} & UNSUPPORTED.keys()
+        handled = kind in ACTION_HANDLERS or kind in TOOL_HANDLERS
+        assert handled != bool(refused), f"{kind.__name__}: handled {handled}, refused {refused}"
         if kind.__name__ not in ONLY_SERVED:
             assert f"{kind.__name__}(" in asked, f"nothing asks for {kind.__name__}"
 

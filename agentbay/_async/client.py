@@ -17,7 +17,6 @@ from .._params import ContextSync, CreateSessionParams
 from .._results.base import reported
 from .._results.sessions import DeleteResult, SessionId, SessionListResult, SessionResult
 from .._transport import ApiClient, Reply
-from .._version import __version__
 from ..errors import AgentBayError, InvalidInputError, ProtocolError
 from ..protocol._checks import check_labels
 from .session import AsyncSession
@@ -27,12 +26,14 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ..protocol import contexts
     from ..protocol import sessions as actions
+    from . import _creation as creation
     from .context import AsyncContextService
+    from .network import AsyncBetaNetworkService
+    from .skills import AsyncBetaSkillsService
 else:
     actions = Deferred("agentbay.protocol.sessions")
-    contexts = Deferred("agentbay.protocol.contexts")
+    creation = Deferred("agentbay._async._creation")
 
 # Seconds for the contexts of a new session to arrive, and for cleaning up after a failure.
 _CONTEXT_LIMIT = 180.0
@@ -115,6 +116,20 @@ class AsyncAgentBay:
 
         return AsyncContextService(self._client, self.region_id)
 
+    @cached_property
+    def beta_network(self) -> AsyncBetaNetworkService:
+        """Networks that sessions can join."""
+        from .network import AsyncBetaNetworkService
+
+        return AsyncBetaNetworkService(self._client, self.region_id)
+
+    @cached_property
+    def beta_skills(self) -> AsyncBetaSkillsService:
+        """Skills that sessions can be given."""
+        from .skills import AsyncBetaSkillsService
+
+        return AsyncBetaSkillsService(self._client, self.region_id)
+
     @reported(SessionResult[AsyncSession])
     async def create(
         self, params: CreateSessionParams | None = None
@@ -134,7 +149,7 @@ class AsyncAgentBay:
         wanted = CreateSessionParams() if params is None else params
         if not isinstance(wanted, CreateSessionParams):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInputError(f"params must be CreateSessionParams, not {wanted!r:.80}")
-        reply = await self._create(self._request(wanted))
+        reply = await self._create(creation.create_request(wanted, self.region_id))
         session = AsyncSession(self, reply.value.session_id)
         session._adopt(
             reply.value,
@@ -142,7 +157,7 @@ class AsyncAgentBay:
             replay=bool(wanted.enable_browser_replay),
         )
         try:
-            await self._wait_for_contexts(session, wanted.context_syncs)
+            await self._prepare(session, wanted)
         except BaseException:
             await self._end(session, False)
             raise
@@ -271,20 +286,6 @@ class AsyncAgentBay:
     ) -> None:
         await self.aclose()
 
-    def _request(self, params: CreateSessionParams) -> actions.CreateSession:
-        return actions.CreateSession(
-            labels=params.labels or None,
-            image_id=params.image_id,
-            persistence_data_list=[_item(sync) for sync in params.context_syncs] or None,
-            mcp_policy_id=params.policy_id,
-            vpc_resource=params.is_vpc or None,
-            login_region_id=self.region_id or None,
-            enable_record=params.enable_browser_replay,
-            sdk_stats=actions.SdkStats(
-                sdk_version=__version__, is_release=_is_release(), framework=params.framework
-            ),
-        )
-
     @reported(DeleteResult)
     async def _end(self, session: AsyncSession, sync_context: bool) -> DeleteResult:
         """Delete a session, whether or not the caller is cancelled."""
@@ -315,6 +316,15 @@ class AsyncAgentBay:
             await self._end(AsyncSession(self, data.session_id), False)
             raise
         return reply
+
+    async def _prepare(self, session: AsyncSession, params: CreateSessionParams) -> None:
+        """Bring a new session into the state that was asked for."""
+        mobile = params.extra_configs.mobile if params.extra_configs else None
+        if mobile is not None:
+            (await session.mobile.configure(mobile)).unwrap()
+        await self._wait_for_contexts(session, creation.synced_contexts(params))
+        if mobile is not None and mobile.simulate_config is not None:
+            (await session.mobile.simulate(mobile.simulate_config)).unwrap()
 
     async def _wait_for_contexts(self, session: AsyncSession, syncs: Sequence[ContextSync]) -> None:
         waited = {s.context_id for s in syncs if s.beta_wait_for_completion is not False}
@@ -348,16 +358,8 @@ class AsyncAgentBay:
         )
 
 
-def _item(sync: ContextSync) -> contexts.PersistenceItem:
-    return contexts.PersistenceItem(sync.context_id, sync.path, sync.policy)
-
-
 def _session_id(entry: actions.SessionSummary) -> SessionId:
     return SessionId(entry.session_id, entry.session_status, entry.image_id, entry.app_instance_id)
-
-
-def _is_release() -> bool:
-    return not any(mark in __version__ for mark in ("a", "b", "rc", "dev"))
 
 
 def _positive(name: str, value: int | None, default: int) -> int:

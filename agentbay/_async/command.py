@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from .._results.base import reported
 from .._results.command import CommandResult
@@ -10,6 +11,9 @@ from .._transport import Reply
 from ..errors import CommandError, InvalidInputError
 from ..protocol.command import DEFAULT_TIMEOUT, Shell, ShellReply
 from ._resource import Resource
+
+if TYPE_CHECKING:
+    from .process import AsyncProcessHandle
 
 # What the service may need on top of a command's own time limit, in seconds.
 _MARGIN = 15.0
@@ -55,6 +59,41 @@ class AsyncCommand(Resource):
         limit = _seconds(timeout_ms, timeout)
         call = Shell(command, round(limit * 1000), cwd, None if envs is None else dict(envs))
         return _result(await self._call(call, timeout=limit + _MARGIN))
+
+    async def start(
+        self, command: str, *, cwd: str | None = None, envs: Mapping[str, str] | None = None
+    ) -> AsyncProcessHandle:
+        """Start a command and go on while it runs.
+
+        Args:
+            command: The command line.
+            cwd: Working directory; the home directory of the session by default.
+            envs: Environment variables for this command only.
+
+        Raises:
+            ProcessError: It could not be started.
+
+        Example:
+            process = await session.command.start("python3 server.py")
+            async for text in process.stdout():
+                print(text, end="")
+        """
+        from . import process
+
+        return await process.start(self._session, command, cwd=cwd, envs=envs)
+
+    async def attach(self, id: str) -> AsyncProcessHandle:
+        """Find a command that `start` started, also from another program.
+
+        Args:
+            id: The `id` of its handle.
+
+        Raises:
+            ProcessError: There is none.
+        """
+        from . import process
+
+        return await process.attach(self._session, id)
 
     execute_command = run
     exec = run

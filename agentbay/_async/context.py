@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+import anyio
+import attrs
+
 from .._results.base import reported
-from .._results.context import ContextListResult, ContextResult
+from .._results.context import (
+    ClearContextResult,
+    ContextFileListResult,
+    ContextListResult,
+    ContextResult,
+    FileUrlResult,
+)
 from .._results.sessions import OperationResult
-from ..errors import InvalidInputError
+from ..errors import ClearanceTimeoutError, InvalidInputError
+from ..protocol import context_files as files
 from ..protocol import contexts as actions
-from ..protocol.contexts import Context
+from ..protocol.context_files import ContextFileEntry
+from ..protocol.contexts import Context, ContextListParams
 
 if TYPE_CHECKING:
     from .._transport import ApiClient
+
+_log = logging.getLogger(__name__)
+
+_PAGE, _FILE_PAGE = 10, 50
 
 
 class AsyncContextService:
@@ -50,7 +67,9 @@ class AsyncContextService:
             login_region_id=(self._region_id or None) if create else None,
         )
         reply = await self._client.send(call)
-        return ContextResult(reply.request_id, True, reply.value.id, reply.value)
+        found = reply.value
+        found = attrs.evolve(found, name=found.name or name or "", state=found.state or "available")
+        return ContextResult(reply.request_id, True, found.id, found)
 
     async def create(self, name: str) -> ContextResult:
         """Create a context, or find the one that has the name already."""
@@ -58,16 +77,28 @@ class AsyncContextService:
 
     @reported(ContextListResult)
     async def list(
-        self, *, max_results: int = 10, next_token: str | None = None
+        self,
+        params: ContextListParams | None = None,
+        *,
+        max_results: int | None = None,
+        next_token: str | None = None,
+        session_id: str | None = None,
     ) -> ContextListResult:
         """List contexts, a page at a time.
 
         Args:
-            max_results: How many a page may have.
+            params: The other arguments, kept together; they come before it.
+            max_results: How many a page may have; 10 by default.
             next_token: Where the page begins: `next_token` of the page before.
+            session_id: Only contexts of this session.
         """
+        kept = params or ContextListParams()
         reply = await self._client.send(
-            actions.ListContexts(max_results=max_results, next_token=next_token)
+            actions.ListContexts(
+                max_results=max_results or kept.max_results or _PAGE,
+                next_token=next_token or kept.next_token,
+                session_id=session_id or kept.session_id,
+            )
         )
         page = reply.value
         return ContextListResult(
@@ -90,3 +121,170 @@ class AsyncContextService:
         """Delete a context and its files."""
         reply = await self._client.send(actions.DeleteContext(context.id))
         return OperationResult(reply.request_id, True, True)
+
+    @reported(FileUrlResult)
+    async def get_file_download_url(self, context_id: str, file_path: str) -> FileUrlResult:
+        """Get the address from which a file of a context can be fetched.
+
+        Args:
+            context_id: Which context.
+            file_path: Path of the file in the context.
+        """
+        reply = await self._client.send(files.GetDownloadUrl(context_id, file_path))
+        return FileUrlResult(reply.request_id, True, reply.value.url, reply.value.expire_time)
+
+    @reported(FileUrlResult)
+    async def get_file_upload_url(self, context_id: str, file_path: str) -> FileUrlResult:
+        """Get the address to which a file of a context can be put, with HTTP ``PUT``.
+
+        Args:
+            context_id: Which context.
+            file_path: Path of the file in the context.
+        """
+        reply = await self._client.send(files.GetUploadUrl(context_id, file_path))
+        return FileUrlResult(reply.request_id, True, reply.value.url, reply.value.expire_time)
+
+    @reported(OperationResult[bool])
+    async def delete_file(self, context_id: str, file_path: str) -> OperationResult[bool]:
+        """Delete a file of a context.
+
+        Args:
+            context_id: Which context.
+            file_path: Path of the file in the context.
+        """
+        reply = await self._client.send(files.DeleteContextFile(context_id, file_path))
+        return OperationResult(reply.request_id, True, True)
+
+    @reported(ContextFileListResult)
+    async def list_files(
+        self,
+        context_id: str,
+        parent_folder_path: str,
+        page_number: int = 1,
+        page_size: int = 50,
+        max_results: int | None = None,
+        next_token: str | None = None,
+    ) -> ContextFileListResult:
+        """List the files of a directory of a context, a page at a time.
+
+        Pages are found by their numbers, or, when one of the last two arguments is given, by
+        the token of the page before.
+
+        Args:
+            context_id: Which context.
+            parent_folder_path: The directory.
+            page_number: Which page, from 1.
+            page_size: How many entries a page has.
+            max_results: How many entries a page may have.
+            next_token: Where the page begins: `next_token` of the page before.
+        """
+        by_token = max_results is not None or next_token is not None
+        call = files.ListContextFiles(
+            context_id=context_id,
+            parent_folder_path=parent_folder_path,
+            page_number=None if by_token else page_number,
+            page_size=None if by_token else page_size,
+            max_results=max_results,
+            next_token=next_token,
+        )
+        reply = await self._client.send(call)
+        page = reply.value
+        return ContextFileListResult(
+            reply.request_id, True, page.entries, page.count, page.next_token or None
+        )
+
+    async def list_all_files(
+        self, context_id: str, parent_folder_path: str
+    ) -> AsyncIterator[ContextFileEntry]:
+        """Go through all files of a directory of a context, page after page.
+
+        Args:
+            context_id: Which context.
+            parent_folder_path: The directory.
+
+        Raises:
+            AgentBayError: A page could not be read.
+
+        Example:
+            async for file in bay.context.list_all_files(context.id, "/"):
+                print(file.file_path, file.size)
+        """
+        token: str | None = None
+        while True:
+            page = await self.list_files(
+                context_id, parent_folder_path, max_results=_FILE_PAGE, next_token=token
+            )
+            for entry in page.unwrap():
+                yield entry
+            token = page.next_token
+            if not token:
+                return
+
+    @reported(ClearContextResult)
+    async def start_clear(self, context_id: str) -> ClearContextResult:
+        """Begin to delete all files of a context, and do not wait for it.
+
+        Args:
+            context_id: Which context.
+        """
+        reply = await self._client.send(actions.ClearContext(context_id))
+        return ClearContextResult(reply.request_id, True, status="clearing", context_id=context_id)
+
+    @reported(ClearContextResult)
+    async def get_clear_status(self, context_id: str) -> ClearContextResult:
+        """Tell how far the clearing of a context is; it is done when `status` is ``available``.
+
+        Args:
+            context_id: Which context.
+        """
+        if not context_id:
+            raise InvalidInputError("context_id must not be empty")
+        reply = await self._client.send(actions.GetContext(context_id=context_id))
+        found = reply.value
+        return ClearContextResult(
+            reply.request_id, True, status=found.state or "clearing", context_id=found.id
+        )
+
+    async def clear(
+        self, context_id: str, timeout: float = 60, poll_interval: float = 2.0
+    ) -> ClearContextResult:
+        """Delete all files of a context, and wait until that is done.
+
+        Args:
+            context_id: Which context.
+            timeout: Seconds to wait.
+            poll_interval: Seconds between two looks at the state.
+
+        Raises:
+            ClearanceTimeoutError: The time was not enough; the clearing goes on.
+        """
+        started = await self._start_clear(context_id, timeout, poll_interval)
+        if not started.success:
+            return started
+        try:
+            with anyio.fail_after(timeout):
+                # Half of a short time limit, so that there is at least one look.
+                found = await self._cleared(context_id, min(poll_interval, timeout / 2))
+        except TimeoutError as exc:
+            raise ClearanceTimeoutError(
+                f"the context {context_id} was not cleared within {timeout:g} s",
+                request_id=started.request_id,
+            ) from exc
+        return attrs.evolve(found, request_id=started.request_id) if found.success else found
+
+    @reported(ClearContextResult)
+    async def _start_clear(
+        self, context_id: str, timeout: float, poll_interval: float
+    ) -> ClearContextResult:
+        for name, value in (("timeout", timeout), ("poll_interval", poll_interval)):
+            if not value > 0:
+                raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r}")
+        return await self.start_clear(context_id)
+
+    async def _cleared(self, context_id: str, pause: float) -> ClearContextResult:
+        while True:
+            await anyio.sleep(pause)
+            found = await self.get_clear_status(context_id)
+            if not found.success or found.status == "available":
+                return found
+            _log.debug("the context %s is %s", context_id, found.status)

@@ -33,17 +33,39 @@ from ..errors import (
 from ..protocol._checks import check_labels
 
 if TYPE_CHECKING:
+    from .._results.lifecycle import (
+        SessionMetricsResult,
+        SessionPauseResult,
+        SessionResumeResult,
+        SessionStatusResult,
+    )
     from .._transport import ApiClient
     from ..protocol import _calls as calls
     from ..protocol import _wire as wire
+    from ..protocol import key_names
     from ..protocol import sessions as actions
+    from . import _routes as routes
+    from . import lifecycle
+    from .application import AsyncApplicationManager
+    from .browser import AsyncBrowser
     from .client import AsyncAgentBay
+    from .code import AsyncCode
     from .command import AsyncCommand
+    from .computer import AsyncComputer
     from .context_manager import AsyncContextManager
+    from .env import AsyncEnv
     from .file_system import AsyncFileSystem
+    from .git import AsyncGit
+    from .mobile import AsyncMobile
+    from .oss import AsyncOss
+    from .ui import AsyncUI
+    from .window import AsyncWindowManager
 else:
     actions = Deferred("agentbay.protocol.sessions")
     calls = Deferred("agentbay.protocol._calls")
+    key_names = Deferred("agentbay.protocol.key_names")
+    lifecycle = Deferred("agentbay._async.lifecycle")
+    routes = Deferred("agentbay._async._routes")
     wire = Deferred("agentbay.protocol._wire")
 
 T = TypeVar("T")
@@ -236,45 +258,75 @@ class AsyncSession:
 
         return AsyncContextManager(self)
 
-    @property
-    def code(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        self._unavailable("code")
+    @cached_property
+    def code(self) -> AsyncCode:
+        """Run code, and keep what it computed."""
+        from .code import AsyncCode
 
-    @property
-    def oss(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        self._unavailable("oss")
+        return AsyncCode(self)
 
-    @property
-    def browser(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        self._unavailable("browser")
+    @cached_property
+    def oss(self) -> AsyncOss:
+        """Move files between the session and object storage."""
+        from .oss import AsyncOss
 
-    @property
-    def computer(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        self._unavailable("computer")
+        return AsyncOss(self)
 
-    @property
-    def mobile(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        self._unavailable("mobile")
+    @cached_property
+    def browser(self) -> AsyncBrowser:
+        """Start a browser in the session and connect to it."""
+        from .browser import AsyncBrowser
 
-    @property
-    def application(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        self._unavailable("application")
+        return AsyncBrowser(self)
 
-    @property
-    def window(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        self._unavailable("window")
+    @cached_property
+    def computer(self) -> AsyncComputer:
+        """Use the desktop: mouse, keyboard, screen and windows."""
+        from .computer import AsyncComputer
 
-    @property
-    def ui(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        self._unavailable("ui")
+        return AsyncComputer(self)
+
+    @cached_property
+    def mobile(self) -> AsyncMobile:
+        """Use the phone: screen, keys and apps."""
+        from .mobile import AsyncMobile
+
+        return AsyncMobile(self)
+
+    @cached_property
+    def application(self) -> AsyncApplicationManager:
+        """Start and stop the applications of the desktop."""
+        from .application import AsyncApplicationManager
+
+        return AsyncApplicationManager(self)
+
+    @cached_property
+    def window(self) -> AsyncWindowManager:
+        """Find and arrange the windows of the desktop."""
+        from .window import AsyncWindowManager
+
+        return AsyncWindowManager(self)
+
+    @cached_property
+    def ui(self) -> AsyncUI:
+        """Find the elements of the screen, and use them."""
+        from .ui import AsyncUI
+
+        return AsyncUI(self)
+
+    @cached_property
+    def env(self) -> AsyncEnv:
+        """Read and set the session's environment variables."""
+        from .env import AsyncEnv
+
+        return AsyncEnv(self)
+
+    @cached_property
+    def git(self) -> AsyncGit:
+        """Use git repositories in the session."""
+        from .git import AsyncGit
+
+        return AsyncGit(self)
 
     @property
     def agent(self) -> NoReturn:
@@ -420,7 +472,7 @@ class AsyncSession:
                 raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r}")
         reply = await self._send_tool(
             tool_name,
-            dict(args),
+            key_names.with_key_names(tool_name, dict(args)),
             timeout=read_timeout,
             connect_timeout=connect_timeout,
             auto_gen_session=auto_gen_session,
@@ -432,6 +484,50 @@ class AsyncSession:
             facts = {"request_id": reply.request_id, "code": code}
             raise ToolError(content.text, tool=tool_name, **facts)
         return McpToolResult(reply.request_id, True, content.text)
+
+    async def get_status(self) -> SessionStatusResult:
+        """Tell the state of the session, also after it ended."""
+        return await lifecycle.get_status(self)
+
+    async def keep_alive(self) -> OperationResult[None]:
+        """Begin the session's idle time anew, so that it is not released."""
+        return await lifecycle.keep_alive(self)
+
+    async def get_metrics(
+        self, read_timeout: float | None = None, connect_timeout: float | None = None
+    ) -> SessionMetricsResult:
+        """Measure processor, memory, disk and network of the session.
+
+        Args:
+            read_timeout: Seconds to wait for the answer; the client's limit by default.
+            connect_timeout: Seconds to wait for the connection.
+        """
+        return await lifecycle.get_metrics(self, read_timeout, connect_timeout)
+
+    async def beta_pause(
+        self, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionPauseResult:
+        """Freeze the session, and wait until it is.
+
+        Args:
+            timeout: Seconds to wait.
+            poll_interval: Longest time between two looks at the state, in seconds.
+        """
+        return await lifecycle.pause(self, timeout, poll_interval)
+
+    async def beta_resume(
+        self, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionResumeResult:
+        """Let a paused session go on, and wait until it does.
+
+        Args:
+            timeout: Seconds to wait.
+            poll_interval: Longest time between two looks at the state, in seconds.
+        """
+        return await lifecycle.resume(self, timeout, poll_interval)
+
+    pause = beta_pause
+    resume = beta_resume
 
     # -- for the modules ---------------------------------------------------------------
 
@@ -461,17 +557,16 @@ class AsyncSession:
         connect_timeout: float | None = None,
         auto_gen_session: bool = False,
     ) -> Reply[calls.Content]:
-        try:
-            call = actions.CallTool(
-                self.session_id, name, arguments, self.find_server_for_tool(name), auto_gen_session
-            )
-            call.form()  # arguments that are not JSON are refused here
-        except (TypeError, ValueError) as exc:
-            if isinstance(exc, AgentBayError):
-                raise
-            raise InvalidInputError(f"the arguments of {name} are not JSON: {exc}") from exc
-        reply = await self.get_client().send(call, timeout=timeout, connect_timeout=connect_timeout)
-        return Reply(_first(reply), reply.request_id)
+        return await routes.send_tool(
+            self._data,
+            self.find_server_for_tool(name),
+            name,
+            arguments,
+            client=self.get_client(),
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            auto_gen_session=auto_gen_session,
+        )
 
     async def _sync_before_delete(self, sync_context: bool) -> AgentBayError | None:
         recording = self._record_context_id if self._enable_browser_replay else None
@@ -497,11 +592,3 @@ class AsyncSession:
             f"session.{name} is not in this release of agentbay; "
             "list_mcp_tools() names the tools that call_mcp_tool() reaches"
         )
-
-
-def _first(reply: Reply[actions.ToolReply]) -> calls.Content:
-    try:
-        return reply.value.first()
-    except wire.WireError as exc:
-        facts = {"request_id": reply.request_id, "action": actions.CallTool.action}
-        raise ProtocolError(f"CallMcpTool: unexpected reply: {exc}", **facts) from exc

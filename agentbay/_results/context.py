@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import NoReturn, Self
+
 import attrs
 
+from ..protocol.bindings import ContextBinding
+from ..protocol.context_files import ContextFileEntry
 from ..protocol.contexts import Context, ContextStatusData
 from .base import ApiResponse
+from .sessions import OperationResult
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -38,7 +44,26 @@ class ContextListResult(ApiResponse):
 
 @attrs.frozen(eq=False, repr=False)
 class ContextSyncResult(ApiResponse):
-    """The result of bringing the contexts of a session up to date."""
+    """The result of bringing the contexts of a session up to date.
+
+    Programs of the first generation await the `sync` of a blocking session, or hand it to
+    `asyncio.run`; so a result can be awaited, and is a coroutine that has ended.
+    """
+
+    def __await__(self) -> Generator[None, None, Self]:
+        yield from ()  # a generator, which ends at once with the result
+        return self
+
+    def send(self, value: object) -> NoReturn:
+        """End at once, with the result; `asyncio.run` calls this."""
+        raise StopIteration(self)
+
+    def throw(self, *exc: BaseException) -> NoReturn:
+        """Raise what a coroutine is told to raise."""
+        raise exc[0]
+
+    def close(self) -> None:
+        """Do nothing: there is nothing that runs."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -51,3 +76,71 @@ class ContextInfoResult(ApiResponse):
         """Return the transfers, or raise what went wrong."""
         self._check()
         return self.context_status_data
+
+
+@attrs.frozen(eq=False, repr=False)
+class ContextBindResult(ApiResponse):
+    """The result of giving contexts to a session that runs."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class ContextBindingsResult(ApiResponse):
+    """The contexts of a session."""
+
+    bindings: list[ContextBinding] = attrs.field(factory=list[ContextBinding])
+
+    def unwrap(self) -> list[ContextBinding]:
+        """Return the contexts, or raise what went wrong."""
+        self._check()
+        return self.bindings
+
+
+@attrs.frozen(eq=False, repr=False)
+class FileUrlResult(ApiResponse):
+    """An address for one file of a context.
+
+    Attributes:
+        url: The address, which holds its own credential.
+        expire_time: Until when it works, as the service tells it; None when it does not.
+    """
+
+    url: str = attrs.field(default="", repr=False)
+    expire_time: int | None = None
+
+    def unwrap(self) -> str:
+        """Return the address, or raise what went wrong."""
+        self._check()
+        return self.url
+
+
+@attrs.frozen(eq=False, repr=False)
+class ContextFileListResult(ApiResponse):
+    """One page of the files of a context.
+
+    Attributes:
+        entries: The files and directories.
+        count: How many there are in all; None when the service does not tell.
+        next_token: Where the next page begins; None on the last one.
+    """
+
+    entries: list[ContextFileEntry] = attrs.field(factory=list[ContextFileEntry])
+    count: int | None = None
+    next_token: str | None = None
+
+    def unwrap(self) -> list[ContextFileEntry]:
+        """Return the files and directories, or raise what went wrong."""
+        self._check()
+        return self.entries
+
+
+@attrs.frozen(eq=False, repr=False)
+class ClearContextResult(OperationResult[None]):
+    """How far the clearing of a context is.
+
+    Attributes:
+        status: State of the context: ``clearing``, or ``available`` when it is empty.
+        context_id: Which context.
+    """
+
+    status: str | None = None
+    context_id: str | None = None

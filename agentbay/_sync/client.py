@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import httpx
 
     from .context import ContextService
+    from .network import BetaNetworkService
+    from .skills import BetaSkillsService
 
 
 class AgentBay(Wrapper[AsyncAgentBay]):
@@ -108,6 +110,20 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         from .context import ContextService
 
         return ContextService._wrap(self._impl.context)
+
+    @cached_property
+    def beta_network(self) -> BetaNetworkService:
+        """Networks that sessions can join."""
+        from .network import BetaNetworkService
+
+        return BetaNetworkService._wrap(self._impl.beta_network)
+
+    @cached_property
+    def beta_skills(self) -> BetaSkillsService:
+        """Skills that sessions can be given."""
+        from .skills import BetaSkillsService
+
+        return BetaSkillsService._wrap(self._impl.beta_skills)
 
     def create(self, params: CreateSessionParams | None = None) -> SessionResult[Session]:
         """Create a session.

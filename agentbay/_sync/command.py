@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from .._async.command import AsyncCommand
 from .._results.command import CommandResult
 from ._base import Wrapper, _bridge
+
+if TYPE_CHECKING:
+    from .process import ProcessHandle
 
 
 class Command(Wrapper[AsyncCommand]):
@@ -55,6 +59,55 @@ class Command(Wrapper[AsyncCommand]):
     ) -> CommandResult:
         """Awaitable twin of `run`, on the caller's event loop."""
         return await self._impl.run(command, timeout_ms, cwd, envs, timeout=timeout)
+
+    def start(
+        self, command: str, *, cwd: str | None = None, envs: Mapping[str, str] | None = None
+    ) -> ProcessHandle:
+        """Start a command and go on while it runs.
+
+        Args:
+            command: The command line.
+            cwd: Working directory; the home directory of the session by default.
+            envs: Environment variables for this command only.
+
+        Raises:
+            ProcessError: It could not be started.
+
+        Example:
+            process = session.command.start("python3 server.py")
+            for text in process.stdout():
+                print(text, end="")
+        """
+        from .process import ProcessHandle
+
+        return ProcessHandle._wrap(_bridge.call(self._impl.start, command, cwd=cwd, envs=envs))
+
+    async def start_async(
+        self, command: str, *, cwd: str | None = None, envs: Mapping[str, str] | None = None
+    ) -> ProcessHandle:
+        """Awaitable twin of `start`, on the caller's event loop."""
+        from .process import ProcessHandle
+
+        return ProcessHandle._wrap(await self._impl.start(command, cwd=cwd, envs=envs))
+
+    def attach(self, id: str) -> ProcessHandle:
+        """Find a command that `start` started, also from another program.
+
+        Args:
+            id: The `id` of its handle.
+
+        Raises:
+            ProcessError: There is none.
+        """
+        from .process import ProcessHandle
+
+        return ProcessHandle._wrap(_bridge.call(self._impl.attach, id))
+
+    async def attach_async(self, id: str) -> ProcessHandle:
+        """Awaitable twin of `attach`, on the caller's event loop."""
+        from .process import ProcessHandle
+
+        return ProcessHandle._wrap(await self._impl.attach(id))
 
     def execute_command(
         self,

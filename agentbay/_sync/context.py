@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from .._async.context import AsyncContextService
-from .._results.context import ContextListResult, ContextResult
+from .._results.context import (
+    ClearContextResult,
+    ContextFileListResult,
+    ContextListResult,
+    ContextResult,
+    FileUrlResult,
+)
 from .._results.sessions import OperationResult
-from ..protocol.contexts import Context
+from ..protocol.context_files import ContextFileEntry
+from ..protocol.contexts import Context, ContextListParams
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
@@ -52,20 +60,42 @@ class ContextService(Wrapper[AsyncContextService]):
         """Awaitable twin of `create`, on the caller's event loop."""
         return await self._impl.create(name)
 
-    def list(self, *, max_results: int = 10, next_token: str | None = None) -> ContextListResult:
+    def list(
+        self,
+        params: ContextListParams | None = None,
+        *,
+        max_results: int | None = None,
+        next_token: str | None = None,
+        session_id: str | None = None,
+    ) -> ContextListResult:
         """List contexts, a page at a time.
 
         Args:
-            max_results: How many a page may have.
+            params: The other arguments, kept together; they come before it.
+            max_results: How many a page may have; 10 by default.
             next_token: Where the page begins: `next_token` of the page before.
+            session_id: Only contexts of this session.
         """
-        return _bridge.call(self._impl.list, max_results=max_results, next_token=next_token)
+        return _bridge.call(
+            self._impl.list,
+            params,
+            max_results=max_results,
+            next_token=next_token,
+            session_id=session_id,
+        )
 
     async def list_async(
-        self, *, max_results: int = 10, next_token: str | None = None
+        self,
+        params: ContextListParams | None = None,
+        *,
+        max_results: int | None = None,
+        next_token: str | None = None,
+        session_id: str | None = None,
     ) -> ContextListResult:
         """Awaitable twin of `list`, on the caller's event loop."""
-        return await self._impl.list(max_results=max_results, next_token=next_token)
+        return await self._impl.list(
+            params, max_results=max_results, next_token=next_token, session_id=session_id
+        )
 
     def update(self, context: Context) -> OperationResult[bool]:
         """Give a context the name that the object carries."""
@@ -82,3 +112,157 @@ class ContextService(Wrapper[AsyncContextService]):
     async def delete_async(self, context: Context) -> OperationResult[bool]:
         """Awaitable twin of `delete`, on the caller's event loop."""
         return await self._impl.delete(context)
+
+    def get_file_download_url(self, context_id: str, file_path: str) -> FileUrlResult:
+        """Get the address from which a file of a context can be fetched.
+
+        Args:
+            context_id: Which context.
+            file_path: Path of the file in the context.
+        """
+        return _bridge.call(self._impl.get_file_download_url, context_id, file_path)
+
+    async def get_file_download_url_async(self, context_id: str, file_path: str) -> FileUrlResult:
+        """Awaitable twin of `get_file_download_url`, on the caller's event loop."""
+        return await self._impl.get_file_download_url(context_id, file_path)
+
+    def get_file_upload_url(self, context_id: str, file_path: str) -> FileUrlResult:
+        """Get the address to which a file of a context can be put, with HTTP ``PUT``.
+
+        Args:
+            context_id: Which context.
+            file_path: Path of the file in the context.
+        """
+        return _bridge.call(self._impl.get_file_upload_url, context_id, file_path)
+
+    async def get_file_upload_url_async(self, context_id: str, file_path: str) -> FileUrlResult:
+        """Awaitable twin of `get_file_upload_url`, on the caller's event loop."""
+        return await self._impl.get_file_upload_url(context_id, file_path)
+
+    def delete_file(self, context_id: str, file_path: str) -> OperationResult[bool]:
+        """Delete a file of a context.
+
+        Args:
+            context_id: Which context.
+            file_path: Path of the file in the context.
+        """
+        return _bridge.call(self._impl.delete_file, context_id, file_path)
+
+    async def delete_file_async(self, context_id: str, file_path: str) -> OperationResult[bool]:
+        """Awaitable twin of `delete_file`, on the caller's event loop."""
+        return await self._impl.delete_file(context_id, file_path)
+
+    def list_files(
+        self,
+        context_id: str,
+        parent_folder_path: str,
+        page_number: int = 1,
+        page_size: int = 50,
+        max_results: int | None = None,
+        next_token: str | None = None,
+    ) -> ContextFileListResult:
+        """List the files of a directory of a context, a page at a time.
+
+        Pages are found by their numbers, or, when one of the last two arguments is given, by
+        the token of the page before.
+
+        Args:
+            context_id: Which context.
+            parent_folder_path: The directory.
+            page_number: Which page, from 1.
+            page_size: How many entries a page has.
+            max_results: How many entries a page may have.
+            next_token: Where the page begins: `next_token` of the page before.
+        """
+        return _bridge.call(
+            self._impl.list_files,
+            context_id,
+            parent_folder_path,
+            page_number,
+            page_size,
+            max_results,
+            next_token,
+        )
+
+    async def list_files_async(
+        self,
+        context_id: str,
+        parent_folder_path: str,
+        page_number: int = 1,
+        page_size: int = 50,
+        max_results: int | None = None,
+        next_token: str | None = None,
+    ) -> ContextFileListResult:
+        """Awaitable twin of `list_files`, on the caller's event loop."""
+        return await self._impl.list_files(
+            context_id, parent_folder_path, page_number, page_size, max_results, next_token
+        )
+
+    def list_all_files(
+        self, context_id: str, parent_folder_path: str
+    ) -> Iterator[ContextFileEntry]:
+        """Go through all files of a directory of a context, page after page.
+
+        Args:
+            context_id: Which context.
+            parent_folder_path: The directory.
+
+        Raises:
+            AgentBayError: A page could not be read.
+
+        Example:
+            for file in bay.context.list_all_files(context.id, "/"):
+                print(file.file_path, file.size)
+        """
+        return _bridge.iterate(self._impl.list_all_files(context_id, parent_folder_path))
+
+    def list_all_files_async(
+        self, context_id: str, parent_folder_path: str
+    ) -> AsyncIterator[ContextFileEntry]:
+        """Async twin of `list_all_files`, on the caller's event loop."""
+        return self._impl.list_all_files(context_id, parent_folder_path)
+
+    def start_clear(self, context_id: str) -> ClearContextResult:
+        """Begin to delete all files of a context, and do not wait for it.
+
+        Args:
+            context_id: Which context.
+        """
+        return _bridge.call(self._impl.start_clear, context_id)
+
+    async def start_clear_async(self, context_id: str) -> ClearContextResult:
+        """Awaitable twin of `start_clear`, on the caller's event loop."""
+        return await self._impl.start_clear(context_id)
+
+    def get_clear_status(self, context_id: str) -> ClearContextResult:
+        """Tell how far the clearing of a context is; it is done when `status` is ``available``.
+
+        Args:
+            context_id: Which context.
+        """
+        return _bridge.call(self._impl.get_clear_status, context_id)
+
+    async def get_clear_status_async(self, context_id: str) -> ClearContextResult:
+        """Awaitable twin of `get_clear_status`, on the caller's event loop."""
+        return await self._impl.get_clear_status(context_id)
+
+    def clear(
+        self, context_id: str, timeout: float = 60, poll_interval: float = 2.0
+    ) -> ClearContextResult:
+        """Delete all files of a context, and wait until that is done.
+
+        Args:
+            context_id: Which context.
+            timeout: Seconds to wait.
+            poll_interval: Seconds between two looks at the state.
+
+        Raises:
+            ClearanceTimeoutError: The time was not enough; the clearing goes on.
+        """
+        return _bridge.call(self._impl.clear, context_id, timeout, poll_interval)
+
+    async def clear_async(
+        self, context_id: str, timeout: float = 60, poll_interval: float = 2.0
+    ) -> ClearContextResult:
+        """Awaitable twin of `clear`, on the caller's event loop."""
+        return await self._impl.clear(context_id, timeout, poll_interval)

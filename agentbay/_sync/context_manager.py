@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from .._async.context_manager import AsyncContextManager
-from .._results.context import ContextInfoResult, ContextSyncResult
+from .._params import ContextSync
+from .._results.context import (
+    ContextBindingsResult,
+    ContextBindResult,
+    ContextInfoResult,
+    ContextSyncResult,
+)
 from ._base import Wrapper, _bridge
+
+if TYPE_CHECKING:
+    from .._params.mounts import BetaContextMount
 
 
 class ContextManager(Wrapper[AsyncContextManager]):
@@ -33,8 +45,11 @@ class ContextManager(Wrapper[AsyncContextManager]):
         context_id: str | None = None,
         path: str | None = None,
         mode: str | None = None,
-        *,
-        timeout: float = 300.0,
+        *more: Callable[[bool], object] | int | None,
+        callback: Callable[[bool], object] | None = None,
+        max_retries: int | None = None,
+        retry_interval: int | None = None,
+        timeout: float | None = None,
     ) -> ContextSyncResult:
         """Bring contexts up to date, and wait until that is done.
 
@@ -43,20 +58,95 @@ class ContextManager(Wrapper[AsyncContextManager]):
             path: Only this path of the session.
             mode: ``"upload"`` from the session, ``"download"`` into it; the service's
                 choice by default, which is to upload.
-            timeout: Seconds to wait.
+            more: The next three without names, with or without the first of them.
+            callback: Told once whether every transfer succeeded, when the service took the
+                request. It runs on a thread, or on the event loop if it is a coroutine
+                function.
+            max_retries: Sets the time limit in another way: how often to look, 150 times
+                by default.
+            retry_interval: Milliseconds before the second look, 500 by default; each pause
+                is a tenth longer than the one before, up to 5 s.
+            timeout: Seconds to wait; 300 by default.
 
         Returns:
             Whether every transfer succeeded; `error_message` names those that did not.
+
+        Example:
+            session.context.sync(mode="upload").unwrap()
         """
-        return _bridge.call(self._impl.sync, context_id, path, mode, timeout=timeout)
+        return _bridge.call(
+            self._impl.sync,
+            context_id,
+            path,
+            mode,
+            *more,
+            callback=callback,
+            max_retries=max_retries,
+            retry_interval=retry_interval,
+            timeout=timeout,
+        )
 
     async def sync_async(
         self,
         context_id: str | None = None,
         path: str | None = None,
         mode: str | None = None,
-        *,
-        timeout: float = 300.0,
+        *more: Callable[[bool], object] | int | None,
+        callback: Callable[[bool], object] | None = None,
+        max_retries: int | None = None,
+        retry_interval: int | None = None,
+        timeout: float | None = None,
     ) -> ContextSyncResult:
         """Awaitable twin of `sync`, on the caller's event loop."""
-        return await self._impl.sync(context_id, path, mode, timeout=timeout)
+        return await self._impl.sync(
+            context_id,
+            path,
+            mode,
+            *more,
+            callback=callback,
+            max_retries=max_retries,
+            retry_interval=retry_interval,
+            timeout=timeout,
+        )
+
+    def bind(
+        self,
+        *contexts: ContextSync | BetaContextMount,
+        wait_for_completion: bool = True,
+        timeout: float = 300.0,
+    ) -> ContextBindResult:
+        """Give contexts to a session that runs.
+
+        Args:
+            contexts: Which contexts, and where; a path can be given to one of them only.
+            wait_for_completion: Wait until their files have arrived. Mounts need no wait.
+            timeout: Seconds to wait.
+
+        Returns:
+            Whether the contexts are there; with `wait_for_completion`, also their files.
+
+        Example:
+            session.context.bind(ContextSync(context.id, "/home/wuying/data"))
+        """
+        return _bridge.call(
+            self._impl.bind, *contexts, wait_for_completion=wait_for_completion, timeout=timeout
+        )
+
+    async def bind_async(
+        self,
+        *contexts: ContextSync | BetaContextMount,
+        wait_for_completion: bool = True,
+        timeout: float = 300.0,
+    ) -> ContextBindResult:
+        """Awaitable twin of `bind`, on the caller's event loop."""
+        return await self._impl.bind(
+            *contexts, wait_for_completion=wait_for_completion, timeout=timeout
+        )
+
+    def list_bindings(self) -> ContextBindingsResult:
+        """List the contexts of the session."""
+        return _bridge.call(self._impl.list_bindings)
+
+    async def list_bindings_async(self) -> ContextBindingsResult:
+        """Awaitable twin of `list_bindings`, on the caller's event loop."""
+        return await self._impl.list_bindings()

@@ -19,11 +19,27 @@ from .._results.sessions import (
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
+    from .._results.lifecycle import (
+        SessionMetricsResult,
+        SessionPauseResult,
+        SessionResumeResult,
+        SessionStatusResult,
+    )
     from .._transport import ApiClient
+    from .application import ApplicationManager
+    from .browser import Browser
     from .client import AgentBay
+    from .code import Code
     from .command import Command
+    from .computer import Computer
     from .context_manager import ContextManager
+    from .env import Env
     from .file_system import FileSystem
+    from .git import Git
+    from .mobile import Mobile
+    from .oss import Oss
+    from .ui import UI
+    from .window import WindowManager
 
 
 class Session(Wrapper[AsyncSession]):
@@ -205,45 +221,75 @@ class Session(Wrapper[AsyncSession]):
 
         return ContextManager._wrap(self._impl.context)
 
-    @property
-    def code(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        assert_never(self._impl.code)
+    @cached_property
+    def code(self) -> Code:
+        """Run code, and keep what it computed."""
+        from .code import Code
 
-    @property
-    def oss(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        assert_never(self._impl.oss)
+        return Code._wrap(self._impl.code)
 
-    @property
-    def browser(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        assert_never(self._impl.browser)
+    @cached_property
+    def oss(self) -> Oss:
+        """Move files between the session and object storage."""
+        from .oss import Oss
 
-    @property
-    def computer(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        assert_never(self._impl.computer)
+        return Oss._wrap(self._impl.oss)
 
-    @property
-    def mobile(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        assert_never(self._impl.mobile)
+    @cached_property
+    def browser(self) -> Browser:
+        """Start a browser in the session and connect to it."""
+        from .browser import Browser
 
-    @property
-    def application(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        assert_never(self._impl.application)
+        return Browser._wrap(self._impl.browser)
 
-    @property
-    def window(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        assert_never(self._impl.window)
+    @cached_property
+    def computer(self) -> Computer:
+        """Use the desktop: mouse, keyboard, screen and windows."""
+        from .computer import Computer
 
-    @property
-    def ui(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        assert_never(self._impl.ui)
+        return Computer._wrap(self._impl.computer)
+
+    @cached_property
+    def mobile(self) -> Mobile:
+        """Use the phone: screen, keys and apps."""
+        from .mobile import Mobile
+
+        return Mobile._wrap(self._impl.mobile)
+
+    @cached_property
+    def application(self) -> ApplicationManager:
+        """Start and stop the applications of the desktop."""
+        from .application import ApplicationManager
+
+        return ApplicationManager._wrap(self._impl.application)
+
+    @cached_property
+    def window(self) -> WindowManager:
+        """Find and arrange the windows of the desktop."""
+        from .window import WindowManager
+
+        return WindowManager._wrap(self._impl.window)
+
+    @cached_property
+    def ui(self) -> UI:
+        """Find the elements of the screen, and use them."""
+        from .ui import UI
+
+        return UI._wrap(self._impl.ui)
+
+    @cached_property
+    def env(self) -> Env:
+        """Read and set the session's environment variables."""
+        from .env import Env
+
+        return Env._wrap(self._impl.env)
+
+    @cached_property
+    def git(self) -> Git:
+        """Use git repositories in the session."""
+        from .git import Git
+
+        return Git._wrap(self._impl.git)
 
     @property
     def agent(self) -> NoReturn:
@@ -403,3 +449,86 @@ class Session(Wrapper[AsyncSession]):
         return await self._impl.call_mcp_tool(
             tool_name, args, read_timeout, connect_timeout, auto_gen_session
         )
+
+    def get_status(self) -> SessionStatusResult:
+        """Tell the state of the session, also after it ended."""
+        return _bridge.call(self._impl.get_status)
+
+    async def get_status_async(self) -> SessionStatusResult:
+        """Awaitable twin of `get_status`, on the caller's event loop."""
+        return await self._impl.get_status()
+
+    def keep_alive(self) -> OperationResult[None]:
+        """Begin the session's idle time anew, so that it is not released."""
+        return _bridge.call(self._impl.keep_alive)
+
+    async def keep_alive_async(self) -> OperationResult[None]:
+        """Awaitable twin of `keep_alive`, on the caller's event loop."""
+        return await self._impl.keep_alive()
+
+    def get_metrics(
+        self, read_timeout: float | None = None, connect_timeout: float | None = None
+    ) -> SessionMetricsResult:
+        """Measure processor, memory, disk and network of the session.
+
+        Args:
+            read_timeout: Seconds to wait for the answer; the client's limit by default.
+            connect_timeout: Seconds to wait for the connection.
+        """
+        return _bridge.call(self._impl.get_metrics, read_timeout, connect_timeout)
+
+    async def get_metrics_async(
+        self, read_timeout: float | None = None, connect_timeout: float | None = None
+    ) -> SessionMetricsResult:
+        """Awaitable twin of `get_metrics`, on the caller's event loop."""
+        return await self._impl.get_metrics(read_timeout, connect_timeout)
+
+    def beta_pause(self, timeout: float = 600, poll_interval: float = 2.0) -> SessionPauseResult:
+        """Freeze the session, and wait until it is.
+
+        Args:
+            timeout: Seconds to wait.
+            poll_interval: Longest time between two looks at the state, in seconds.
+        """
+        return _bridge.call(self._impl.beta_pause, timeout, poll_interval)
+
+    async def beta_pause_async(
+        self, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionPauseResult:
+        """Awaitable twin of `beta_pause`, on the caller's event loop."""
+        return await self._impl.beta_pause(timeout, poll_interval)
+
+    def beta_resume(self, timeout: float = 600, poll_interval: float = 2.0) -> SessionResumeResult:
+        """Let a paused session go on, and wait until it does.
+
+        Args:
+            timeout: Seconds to wait.
+            poll_interval: Longest time between two looks at the state, in seconds.
+        """
+        return _bridge.call(self._impl.beta_resume, timeout, poll_interval)
+
+    async def beta_resume_async(
+        self, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionResumeResult:
+        """Awaitable twin of `beta_resume`, on the caller's event loop."""
+        return await self._impl.beta_resume(timeout, poll_interval)
+
+    def pause(self, timeout: float = 600, poll_interval: float = 2.0) -> SessionPauseResult:
+        """Same as `beta_pause`."""
+        return self.beta_pause(timeout, poll_interval)
+
+    async def pause_async(
+        self, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionPauseResult:
+        """Awaitable twin of `pause`, on the caller's event loop."""
+        return await self.beta_pause_async(timeout, poll_interval)
+
+    def resume(self, timeout: float = 600, poll_interval: float = 2.0) -> SessionResumeResult:
+        """Same as `beta_resume`."""
+        return self.beta_resume(timeout, poll_interval)
+
+    async def resume_async(
+        self, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionResumeResult:
+        """Awaitable twin of `resume`, on the caller's event loop."""
+        return await self.beta_resume_async(timeout, poll_interval)

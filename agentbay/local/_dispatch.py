@@ -22,6 +22,38 @@ T = TypeVar("T")
 ACTION_HANDLERS: dict[type[Action[Any]], Callable[[Engine, Any], Awaitable[Any]]] = {}
 TOOL_HANDLERS: dict[type[Tool[Any]], Callable[[Sandbox, Any], Awaitable[Any]]] = {}
 
+_LATER = "this release of the engine has commands, files, contexts and links"
+
+# What the engine does not do, and why: by the class of the request, or by its module.
+UNSUPPORTED: dict[str, str] = {
+    "application": "sessions have no desktop",
+    "bindings": _LATER,
+    "browser": "sessions have no browser",
+    "code": _LATER,
+    "computer": "sessions have no desktop",
+    "context_files": _LATER,
+    "env": _LATER,
+    "git": _LATER,
+    "metrics": _LATER,
+    "mobile": "there is no Android device",
+    "network": "sessions have networks of their own only",
+    "oss": _LATER,
+    "skills": _LATER,
+    "ui": "sessions have no desktop",
+    "window": "sessions have no desktop",
+    "ClearContext": _LATER,
+    "GetAdbLink": "there is no Android device",
+    "PauseSession": _LATER,
+    "RefreshIdleTime": _LATER,
+    "ResumeSession": _LATER,
+}
+
+
+def why_not(kind: type[Action[Any]] | type[Tool[Any]]) -> str:
+    """Why the engine does not do this."""
+    module = kind.__module__.rpartition(".")[2]
+    return UNSUPPORTED.get(kind.__name__) or UNSUPPORTED.get(module) or _LATER
+
 
 def handles(
     kind: type[A],

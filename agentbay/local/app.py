@@ -21,7 +21,7 @@ from ..protocol._wire import WireError
 
 # Imported for their handlers, which `handles` and `handles_tool` register.
 from . import command, contexts, file_system, sessions
-from ._dispatch import ACTION_HANDLERS
+from ._dispatch import ACTION_HANDLERS, why_not
 from ._errors import EngineError, ToolFailure
 from .engine import Engine
 
@@ -100,8 +100,11 @@ async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:
 async def _carry_out(engine: Engine, call: Action[Any]) -> dict[str, Any]:
     handler = ACTION_HANDLERS.get(type(call))
     if handler is None:
+        reason = why_not(type(call))
         raise EngineError(
-            "InvalidAction.NotFound", f"the local engine does not have {call.action}", status=404
+            "InvalidAction.NotFound",
+            f"the local engine does not have {call.action}: {reason}",
+            status=404,
         )
     return call.render(await handler(engine, call))
 

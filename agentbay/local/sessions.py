@@ -29,7 +29,7 @@ from ..protocol.sessions import (
     ToolSchema,
     ToolServer,
 )
-from ._dispatch import TOOL_HANDLERS, handles
+from ._dispatch import TOOL_HANDLERS, handles, why_not
 from ._errors import EngineError, ToolFailure
 from ._threads import in_thread
 from .engine import Engine
@@ -145,9 +145,11 @@ async def call_tool(engine: Engine, call: actions.CallTool) -> ToolReply:
 
 async def _answer(session: LocalSession, call: actions.CallTool) -> Content:
     kind = TOOLS.get(call.name)
-    handler = TOOL_HANDLERS.get(kind) if kind else None
-    if kind is None or handler is None:
+    if kind is None:
         return _failed(f"there is no tool {call.name!r}", -32601)
+    handler = TOOL_HANDLERS.get(kind)
+    if handler is None:
+        return _failed(f"the local engine does not have {call.name}: {why_not(kind)}", -32601)
     try:
         tool: Tool[Any] = kind.from_arguments(call.args)
         return tool.write(await handler(session.sandbox, tool))

@@ -40,6 +40,7 @@ class Envelope(Pascal):
     next_token: str | None = None
     max_results: int | None = None
     total_count: int | None = None
+    count: int | None = None
 
 
 class Action(Pascal, Generic[T]):

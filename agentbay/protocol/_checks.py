@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, SupportsIndex, cast
+
+import attrs
 
 from ..errors import InvalidInputError
 
@@ -40,3 +43,41 @@ def check_port(port: object) -> int:
             f"Port must be an integer in the range [{FIRST_PORT}, {LAST_PORT}]."
         )
     return port
+
+
+def _whole(value: object, field: attrs.Attribute[Any]) -> int:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidInputError(f"{field.name} must be a whole number, not {value!r:.80}")
+    return operator.index(cast(SupportsIndex, value))
+
+
+# A converter of attrs: a whole number of any type, such as 512.0 for a coordinate.
+WHOLE = attrs.Converter(_whole, takes_field=True)
+
+
+def at_least(least: int) -> Callable[[Any, attrs.Attribute[Any], int], None]:
+    """An attrs validator: a number that is not below a limit."""
+
+    def check(_: Any, field: attrs.Attribute[Any], value: int) -> None:
+        if value < least:
+            raise InvalidInputError(f"{field.name} must be at least {least}, not {value}")
+
+    return check
+
+
+def a_flag(_: Any, field: attrs.Attribute[Any], value: object) -> None:
+    """An attrs validator: True or False, and nothing that only counts as one of them."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{field.name} must be True or False, not {value!r:.80}")
+
+
+def a_text(_: Any, field: attrs.Attribute[Any], value: object) -> None:
+    """An attrs validator: text that can travel, also an empty one."""
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{field.name} must be text, not {value!r:.80}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidInputError(f"{field.name} cannot be sent as UTF-8: {exc.reason}") from exc

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import attrs
 
 from ..errors import InvalidInputError, api_error
 from ._calls import Action, Envelope, not_blank
-from ._wire import Camel, Pascal, named
+from ._wire import Camel, Pascal, decode, named
 
 # -- policies --------------------------------------------------------------------------
 
@@ -193,6 +194,7 @@ class MountConfig(Pascal):
     access_mode: str = "readWrite"
     storage_mode: str = "standard"
     source_path: str = ""
+    object_key: str | None = None
 
 
 @attrs.frozen
@@ -259,6 +261,11 @@ class ContextStatusData(Camel):
     finish_time: int = 0
     task_type: str = ""
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read one from a reply of the service."""
+        return decode(cls, data)
+
     @property
     def finished(self) -> bool:
         """Whether the transfer ended, well or not."""
@@ -293,6 +300,21 @@ class ContextInfo(Pascal):
         return [transfer for group in groups for transfer in group]
 
 
+@attrs.frozen
+class ContextListParams:
+    """Which page of the list of contexts.
+
+    Attributes:
+        max_results: How many a page may have; 10 when None.
+        next_token: Where the page begins: `next_token` of the page before.
+        session_id: Only contexts of this session.
+    """
+
+    max_results: int | None = None
+    next_token: str | None = None
+    session_id: str | None = None
+
+
 # -- actions ---------------------------------------------------------------------------
 
 
@@ -315,7 +337,12 @@ class GetContext(Action[Context], action="GetContext", returns=Context):
                 request_id=reply.request_id,
                 action=self.action,
             )
-        return super().payload(reply)
+        found = super().payload(reply)
+        if isinstance(found, Mapping):
+            # A state that is not told must not look like one that is: clearing waits for it.
+            told = cast("Mapping[str, Any]", found)
+            return {**told, "State": told.get("State") or ""}
+        return found
 
 
 @attrs.frozen(kw_only=True)
@@ -388,3 +415,10 @@ class GetContextInfo(Action[ContextInfo], action="GetContextInfo", returns=Conte
     def payload(self, reply: Envelope) -> Any:
         """The transfers; a session without any may come without data."""
         return super().payload(reply) or {}
+
+
+@attrs.frozen
+class ClearContext(Action[None], action="ClearContext"):
+    """Begin to delete the files of a context; its state tells when they are gone."""
+
+    id: str = attrs.field(validator=not_blank)

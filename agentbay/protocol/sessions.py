@@ -13,6 +13,7 @@ from ._calls import Action, Content, Envelope
 from ._checks import check_labels, check_port
 from ._wire import Camel, Pascal, WireError, from_json, named
 from .contexts import PersistenceItem
+from .extra_configs import ExtraConfigs
 
 DEFAULT_IMAGE = "linux_latest"
 
@@ -197,7 +198,7 @@ class CreateSession(Action[SessionData], action="CreateMcpSession", returns=Sess
     persistence_data_list: list[PersistenceItem] | None = named(json_text=True, default=None)
     mcp_policy_id: str | None = None
     vpc_resource: bool | None = None
-    extra_configs: dict[str, Any] | None = None
+    extra_configs: ExtraConfigs | None = None
     login_region_id: str | None = None
     network_id: str | None = None
     enable_record: bool | None = None
@@ -333,3 +334,35 @@ class CallTool(Action[ToolReply], action="CallMcpTool", returns=ToolReply):
     auto_gen_session: bool = False
     image_id: str | None = None
     external_user_id: str | None = None
+
+
+@attrs.frozen
+class PauseSession(Action[None], action="PauseSessionAsync"):
+    """Begin to pause a session; `GetSession` tells when it is paused."""
+
+    session_id: str = attrs.field(validator=_some_id)
+
+
+@attrs.frozen
+class ResumeSession(Action[None], action="ResumeSessionAsync"):
+    """Begin to wake a paused session; `GetSession` tells when it runs."""
+
+    session_id: str = attrs.field(validator=_some_id)
+
+
+@attrs.frozen
+class RefreshIdleTime(Action[None], action="RefreshSessionIdleTime"):
+    """Begin the time anew after which an unused session ends."""
+
+    session_id: str = attrs.field(validator=_some_id)
+
+
+@attrs.frozen
+class GetAdbLink(Action[LinkData], action="GetAdbLink", returns=LinkData):
+    """Get an address for the Android debug bridge of a mobile session.
+
+    Its option is JSON text with the public key of the bridge's client, ``adbkey_pub``.
+    """
+
+    session_id: str = attrs.field(validator=_some_id)
+    option: str = attrs.field(validator=_some_id)

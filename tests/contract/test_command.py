@@ -357,3 +357,13 @@ async def test_programs_share_memory_and_locks(session: AsyncSession) -> None:
     result = await session.command.run(f'python3 -c "{program}"')
 
     assert result.unwrap() == "[1, 2]\n"
+
+
+async def test_a_command_that_was_started_goes_on_beside_its_caller(session: AsyncSession) -> None:
+    process = await session.command.start("read line; echo got $line; exit 3")
+    again = await session.command.attach(process.id)
+    await again.write_stdin("hello\n")
+
+    with anyio.fail_after(20):
+        assert await process.wait() == 3
+        assert "".join([text async for text in process.stdout()]) == "got hello\n"

@@ -44,10 +44,7 @@ TOOL_CALLS: dict[str, dict[str, Any]] = {
     "delete_file": {"path": "/tmp/tools/b.txt"},
 }
 
-LATER_MODULES = [
-    *("agent", "application", "browser", "code", "computer"),
-    *("mobile", "oss", "ui", "window"),
-]
+LATER_MODULES = ["agent"]
 
 MEMBERS = [
     *("session_id", "resource_url", "token", "is_vpc", "http_port", "network_interface_ip"),

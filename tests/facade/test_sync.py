@@ -106,3 +106,9 @@ def test_threads_share_a_session(session: Session) -> None:
     for thread in threads:
         thread.join(30)
     assert sorted(outputs) == [f"{number}\n" for number in range(8)]
+
+
+def test_a_process_is_followed_from_blocking_code(session: Session) -> None:
+    process = session.command.start("echo one; echo two")
+    assert process.wait(20) == 0
+    assert "".join(process.stdout()) == "one\ntwo\n"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import string
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, cast, get_args, get_origin
 
 import attrs
 import httpx
@@ -16,16 +18,42 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from agentbay import AgentBayError, ApiResponse, AsyncAgentBay, AsyncSession, CommandTimeoutError
-from agentbay.protocol import command, contexts, file_system, sessions
+from agentbay import protocol as protocol_package
+from agentbay.protocol import (
+    application,
+    bindings,
+    browser,
+    code,
+    command,
+    computer,
+    context_files,
+    contexts,
+    env,
+    extra_configs,
+    file_system,
+    metrics,
+    network,
+    sessions,
+    skills,
+    window,
+)
 from agentbay.protocol._calls import ACTIONS, TOOLS, Action, Content, Tool
 from agentbay.protocol._wire import Field, WireError, decode, encode, fields, from_json, to_json
+from agentbay.protocol.computer import MouseButton
 from agentbay.protocol.file_system import DirectoryEntry, FileFacts
+from agentbay.protocol.key_names import key_name
+
+# A request is known once its module is imported: none may be missing below.
+_MODULES = [
+    importlib.import_module(f"{protocol_package.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(protocol_package.__path__)
+]
 
 # Most tests drop their client rather than close it, which trio reports.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 
-quick = settings(max_examples=40, deadline=None)
-thorough = settings(max_examples=150, deadline=None)
+quick = settings(max_examples=20, deadline=None)
+thorough = settings(max_examples=60, deadline=None)
 
 # Surrogates have no UTF-8 and cannot travel.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -36,8 +64,11 @@ names = st.text(
 ).filter(lambda name: not name.endswith("\r"))  # lines may end as on Windows
 paths = st.lists(names, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts))
 numbers = st.integers(-(2**53), 2**53)
+counts = st.integers(0, 2**53)
+positive = st.integers(1, 2**53)
+floats = st.floats(allow_nan=False, allow_infinity=False)
 json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | numbers | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none() | st.booleans() | numbers | floats | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
@@ -55,11 +86,31 @@ _branches: st.SearchStrategy[Any] = st.recursive(
 flattened = st.dictionaries(_words, _branches, min_size=1, max_size=3)
 
 _labels = st.dictionaries(printable, printable, max_size=3)
+_image_formats = st.sampled_from(["png", "jpeg"])
+_held_buttons = st.sampled_from([item for item in MouseButton if item != "double_left"])
+_keys = st.sampled_from(["Ctrl", "PageUp", "F12", "a", "-"]) | texts.filter(bool).map(key_name)
+_variable_names = texts.filter(lambda name: bool(name) and "=" not in name and "\0" not in name)
+_urls = st.builds(str.__add__, st.sampled_from(["http://", "https://", "HTTPS://"]), texts)
+
+
+def _travels(value: Any) -> bool:
+    """Whether every object in a value has something in it that is left when it is flattened."""
+    if not isinstance(value, dict):
+        return True
+    parts = [part for part in cast("dict[str, object]", value).values() if part != []]
+    return bool(parts) and all(map(_travels, parts))
+
 
 # Fields whose values a validator restricts; all others follow from their types.
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "CreateSession.labels": st.none() | _labels,
-    "CreateSession.extra_configs": st.none() | flattened,
+    # Flattened, nothing is not told apart from what is empty.
+    "CreateSession.extra_configs": st.none()
+    | st.deferred(lambda: instances_of(extra_configs.ExtraConfigs)).filter(
+        lambda configs: _travels(encode(configs))
+    ),
+    "MobileExtraConfig.uninstall_blacklist": st.none() | st.lists(texts, min_size=1, max_size=12),
+    "LoadInternalContexts.context_types": st.lists(texts, min_size=1, max_size=12),
     "ListSessions.labels": st.none() | _labels,
     "SetLabels.labels": st.dictionaries(printable, printable, min_size=1, max_size=3),
     "GetLink.port": st.none() | st.integers(30100, 30199),
@@ -67,11 +118,46 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "RecyclePolicy.paths": st.lists(plain, max_size=3),
     "WhiteList.path": plain,
     "WhiteList.exclude_paths": st.lists(plain, max_size=3),
+    "ContextSkills.skill_ids": st.lists(printable, min_size=1, max_size=3),
+    "ListContextFiles.page_number": st.none() | positive,
+    "ListContextFiles.page_size": st.none() | positive,
+    "ListContextFiles.max_results": st.none() | positive,
     "Shell.timeout_ms": st.integers(1, 2**31),
+    "RunCode.timeout_s": st.integers(1, 2**31),
+    "Variable.key": _variable_names,
+    "Variable.value": texts.filter(lambda value: "\0" not in value),
+    "SetEnv.envs": st.lists(
+        st.deferred(lambda: instances_of(env.Variable)), min_size=1, max_size=3
+    ),
+    "GetEnv.keys": st.none() | st.lists(_variable_names, max_size=3),
+    "OssUploadAnonymous.url": _urls,
+    "OssDownloadAnonymous.url": _urls,
+    "StopAppByPid.pid": positive,
+    "DragMouse.button": _held_buttons,
+    "Click.button": _held_buttons,
+    "Scroll.amount": counts,
+    "PressKeys.keys": st.lists(_keys, min_size=1, max_size=4),
+    "ReleaseKeys.keys": st.lists(_keys, min_size=1, max_size=4),
+    "Screenshot.format": _image_formats,
+    "LongScreenshot.format": _image_formats,
+    "LongScreenshot.max_screens": st.integers(2, 10),
+    "LongScreenshot.quality": st.none() | st.integers(1, 100),
+    "GetClickableUIElements.timeout_ms": counts,
+    "GetAllUIElements.timeout_ms": counts,
+    "GetAllUIElements.format": st.sampled_from([None, "json", "xml"]),
+    "SendKey.key": counts,
+    "Swipe.duration_ms": counts,
+    "ListRootWindows.timeout_ms": counts,
+    "ListAllWindows.timeout_ms": counts,
+    "GetActiveWindow.timeout_ms": st.none() | counts,
+    "ResizeWindow.width": positive,
+    "ResizeWindow.height": positive,
+    "Window.child_windows": st.lists(st.deferred(lambda: instances_of(window.Window)), max_size=1),
 }
 _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     str: texts,
     int: numbers,
+    float: floats,
     bool: st.booleans(),
     Any: json_values,
 }
@@ -117,8 +203,32 @@ def test_an_action_survives_the_wire(kind: type[Action[Any]], data: st.DataObjec
 
 def test_a_list_of_more_than_nine_keeps_its_order() -> None:
     # As text, A.10 comes before A.2.
-    call = sessions.CreateSession(extra_configs={"A": [str(number) for number in range(12)]})
+    names = [str(number) for number in range(12)]
+    mobile = extra_configs.MobileExtraConfig(uninstall_blacklist=names)
+    call = sessions.CreateSession(extra_configs=extra_configs.ExtraConfigs(mobile))
     assert sessions.CreateSession.from_parameters(call.form()) == call
+
+
+@attrs.frozen
+class _Anything(Action[None]):
+    values: dict[str, Any]
+
+
+@thorough
+@given(values=flattened)
+def test_values_of_any_depth_survive_the_wire(values: dict[str, Any]) -> None:
+    call = _Anything(values)
+    assert _Anything.from_parameters(call.form()) == call
+
+
+def test_every_request_has_a_name_of_its_own() -> None:
+    found = [kind for module in _MODULES for kind in vars(module).values() if attrs.has(kind)]
+    for kind in cast("list[type[Any]]", found):
+        if issubclass(kind, Action) and kind.action:
+            assert ACTIONS[kind.action] is kind
+        if issubclass(kind, Tool) and kind.tool:
+            assert TOOLS[kind.tool] is kind
+    assert {*ACTIONS.values(), *TOOLS.values()} <= {*found}
 
 
 @pytest.mark.parametrize("kind", ACTIONS.values(), ids=ACTIONS)
@@ -166,7 +276,8 @@ def test_a_tool_call_survives_the_wire(kind: type[Tool[Any]], data: st.DataObjec
 def test_strange_arguments_are_refused_by_name(
     kind: type[Tool[Any]], arguments: dict[str, Any], data: st.DataObject
 ) -> None:
-    known = st.sampled_from([field.name for field in fields(kind)])
+    names = [field.name for field in fields(kind)]
+    known = st.sampled_from(names) if names else st.nothing()
     try:
         kind.from_arguments({**arguments, **data.draw(st.dictionaries(known, json_values))})
     except (WireError, AgentBayError):
@@ -186,6 +297,20 @@ def test_strange_arguments_are_refused_by_name(
         contexts.PersistenceItem,
         contexts.ContextInfo,
         contexts.ContextStatusData,
+        application.InstalledApp,
+        application.Process,
+        bindings.ContextBinding,
+        bindings.InternalContext,
+        browser.BrowserPort,
+        code.CodeReply,
+        context_files.ContextFileEntry,
+        context_files.FileUrl,
+        extra_configs.ExtraConfigs,
+        metrics.SessionMetrics,
+        network.NetworkState,
+        network.NetworkToken,
+        skills.SkillGroup,
+        window.Window,
     ],
 )
 @quick
@@ -329,6 +454,36 @@ def test_plain_output_is_taken_as_it_is(out: str) -> None:
     assert command.Shell("x").parse(Content(out)) == command.ShellReply(0, out)
 
 
+@thorough
+@given(reply=instances_of(code.CodeReply), language=st.sampled_from(code.Language))
+def test_what_code_left_behind_survives(reply: code.CodeReply, language: code.Language) -> None:
+    assert _through(code.RunCode("x", language), reply) == reply
+
+
+@quick
+@given(values=st.dictionaries(_variable_names, texts, max_size=3))
+def test_variables_survive(values: dict[str, str]) -> None:
+    assert _through(env.GetEnv(), values) == values
+
+
+@quick
+@given(windows=st.lists(instances_of(window.Window), max_size=3))
+def test_windows_survive(windows: list[window.Window]) -> None:
+    assert _through(window.ListAllWindows(), windows) == windows
+    for found in (None, *windows):
+        assert _through(window.GetActiveWindow(), found) == found
+
+
+@quick
+@given(x=numbers, y=numbers, scale=floats)
+def test_a_point_and_a_size_survive(x: int, y: int, scale: float) -> None:
+    point = computer.CursorPosition(json.dumps({"x": x, "y": y}))
+    assert _through(computer.GetCursorPosition(), point) == point
+    size = computer.ScreenSize(json.dumps({"width": x, "height": y, "dpiScalingFactor": scale}))
+    found = _through(computer.GetScreenSize(), size)
+    assert (found.width, found.height, found.dpi_scaling_factor) == (x, y, scale)
+
+
 # -- whatever comes back ---------------------------------------------------------------
 
 Method = Callable[[AsyncSession], Awaitable[object]]
@@ -422,4 +577,4 @@ def test_any_answer_of_a_tool_makes_a_value_or_an_error(
         call.parse(Content(text, is_error))
     except (WireError, AgentBayError):
         return
-    assert not is_error or kind is command.Shell
+    assert not is_error or kind in (command.Shell, code.RunCode)

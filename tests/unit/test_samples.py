@@ -13,7 +13,7 @@ import pytest
 import respx
 
 from agentbay import AsyncAgentBay, AsyncSession, ContextSync, CreateSessionParams
-from agentbay.protocol import contexts, sessions
+from agentbay.protocol import bindings, browser, context_files, contexts, network, sessions, skills
 from agentbay.protocol._calls import ACTIONS
 from agentbay.protocol._wire import fields
 
@@ -27,7 +27,17 @@ NAMES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.glob("*/*.http
 
 # Samples that a client made from its field names, such as Labels=labels-v. They show names and
 # places, but their values are none that a service would accept.
-_PLACEHOLDERS = ("CallMcpTool", "CreateMcpSession", "GetLink", "ListSession", "SetLabel")
+_PLACEHOLDERS = (
+    "BindContexts",
+    "CallMcpTool",
+    "CreateMcpSession",
+    "GetLink",
+    "ListSession",
+    "SetLabel",
+)
+
+# Modules whose import makes their actions known.
+_MODULES = (bindings, browser, context_files, contexts, network, sessions, skills)
 
 # Parameters that are not the same after a request was read and written again, and why.
 _DIFFERENT = {

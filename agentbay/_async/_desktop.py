@@ -1,0 +1,54 @@
+"""What the groups of operations on a screen have in common."""
+
+from __future__ import annotations
+
+from .._results.application import AppOperationResult, ProcessListResult
+from .._results.file_system import BoolResult
+from .._results.sessions import LinkResult
+from .._results.window import WindowInfoResult, WindowListResult
+from ..protocol._calls import Tool
+from ..protocol.application import Process
+from ..protocol.computer import SystemScreenshot
+from ..protocol.window import Window
+from ._resource import Resource
+
+# A window is asked for with a time limit of its own. The client's covers it up to here; past
+# it, the service may need this much on top. In seconds.
+_USUAL, _MARGIN = 30.0, 15.0
+
+
+def waiting(timeout_ms: int | None) -> float | None:
+    """Seconds to wait for a tool that has a time limit; None for the client's limit."""
+    if not isinstance(timeout_ms, int | float) or timeout_ms / 1000 <= _USUAL:
+        return None
+    return timeout_ms / 1000 + _MARGIN
+
+
+class Desktop(Resource):
+    """A group of operations that look at a screen or change what is on it."""
+
+    async def _done(self, call: Tool[None]) -> BoolResult:
+        reply = await self._call(call)
+        return BoolResult(reply.request_id, True, True)
+
+    async def _stopped(self, call: Tool[None]) -> AppOperationResult:
+        reply = await self._call(call)
+        return AppOperationResult(reply.request_id, True)
+
+    async def _processes(self, call: Tool[list[Process]]) -> ProcessListResult:
+        reply = await self._call(call)
+        return ProcessListResult(reply.request_id, True, reply.value)
+
+    async def _windows(self, call: Tool[list[Window]], timeout_ms: int) -> WindowListResult:
+        reply = await self._call(call, timeout=waiting(timeout_ms))
+        return WindowListResult(reply.request_id, True, reply.value)
+
+    async def _window(
+        self, call: Tool[Window | None], timeout_ms: int | None = None
+    ) -> WindowInfoResult:
+        reply = await self._call(call, timeout=waiting(timeout_ms))
+        return WindowInfoResult(reply.request_id, True, reply.value)
+
+    async def _screen(self) -> LinkResult:
+        reply = await self._call(SystemScreenshot())
+        return LinkResult(reply.request_id, True, reply.value)
