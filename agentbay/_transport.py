@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import ssl
+import sys
 import threading
 import time
 import weakref
@@ -303,6 +304,8 @@ def _origin(url: str) -> str:
 
 def _embedded_engine() -> httpx.AsyncBaseTransport:
     """The one place where the client opens the engine."""
+    if sys.platform == "win32":
+        raise ConfigError("the local engine does not run on Windows: use WSL, or the cloud")
     try:
         from .local.transport import embedded_transport
     except ModuleNotFoundError as exc:

@@ -56,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    if sys.platform == "win32":
+        return _fail("the local engine does not run on Windows: use WSL")
     from .engine import EngineOptions
     from .host import serve
 
