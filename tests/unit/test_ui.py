@@ -191,7 +191,7 @@ async def test_the_bounds_of_an_element_are_read_in_every_form(
     assert result.elements[0].bounds_rect == rectangle
 
 
-_DEEP = '[{"children":' * 600 + "[]" + "}]" * 600
+_DEEP = '[{"children":' * 50_000 + "[]" + "}]" * 50_000
 _NONSENSE = ["", "busy", "null", "{}", "5", "[5]", '[{"children":5}]', '[{"children":[5]}]', _DEEP]
 
 
