@@ -329,6 +329,8 @@ class Class:
             return f"{self.classes[node.id]}{tail}", f"{guard}{arg.arg}._impl"
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Callable" and not twin:
             takes, gives = node.slice.elts if isinstance(node.slice, ast.Tuple) else (None, None)
+            # An async caller may give a plain function as well: Awaitable[X] | X.
+            gives = gives.left if isinstance(gives, ast.BinOp) else gives
             answer = argument(gives, {"Awaitable"})
             if takes is not None and answer is not None:
                 text = f"Callable[{self.plain(takes)}, {self.plain(answer)}]{tail}"

@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 import textwrap
+import threading
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,10 @@ class AsyncItem:
 
     async def maybe(self, callback: Callable[[int], Awaitable[object]] | None = None) -> bool:
         return callback is not None
+
+    async def asks(self, callback: Callable[[int], Awaitable[str] | str] | None = None) -> str:
+        answer = callback(1) if callback else ""
+        return answer if isinstance(answer, str) else await answer
 
     async def numbers(self) -> AsyncIterator[int]:
         yield 1
@@ -294,6 +299,7 @@ def test_parameters_arrive(item: typing.Any) -> None:
     assert seen == [0, 1, 2]
     assert item.maybe(print)
     assert not item.maybe()
+    assert item.asks(lambda _: threading.current_thread().name) != "agentbay-sync"
 
 
 def test_iterators_and_context_managers(item: typing.Any) -> None:
