@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import attrs
@@ -17,27 +19,54 @@ from .._results.lifecycle import (
     SessionResumeResult,
     SessionStatusResult,
 )
-from .._results.sessions import McpTool, OperationResult
+from .._results.sessions import DeleteResult, McpTool, OperationResult
 from ..errors import (
+    AgentBayError,
     APIError,
     InvalidInputError,
     ProtocolError,
     RateLimitError,
     SessionError,
+    SessionNotFoundError,
     TransportError,
 )
 from ..protocol import sessions as actions
+from ..protocol._calls import Action
 from ..protocol._wire import WireError, from_json
 from ..protocol.metrics import GetMetrics
 
 if TYPE_CHECKING:
     from .session import AsyncSession
 
-_FIRST_PAUSE, _GROWTH = 0.1, 1.5
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+# Seconds: the service may save the session's contexts before it answers.
+_RELEASE_LIMIT = 300.0
+_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.1, 1.5, 1.0
+_NOT_OFFERED = "InvalidAction.NotFound"
+_ENDED = "FINISH"
 
 # States that a session may be seen in on its way to another. That which it comes from is one
 # of them, because the service may answer before it has changed the state.
 _ON_THE_WAY = ("", "RUNNING", "PAUSING", "PAUSED", "RESUMING")
+
+
+@reported(DeleteResult)
+async def end(session: AsyncSession, sync_context: bool) -> DeleteResult:
+    """End a session; one that is gone has ended.
+
+    Args:
+        session: Which session.
+        sync_context: Upload its contexts first, and wait for that.
+    """
+    sync_error = await _sync_before_end(session, sync_context)
+    try:
+        request_id = await _release(session)
+    except SessionNotFoundError as exc:
+        return DeleteResult(exc.request_id, True, sync_error=sync_error)
+    return DeleteResult(request_id, True, sync_error=sync_error)
 
 
 @reported(SessionPauseResult)
@@ -115,6 +144,44 @@ async def get_metrics(
         ) from exc
 
 
+async def _sync_before_end(session: AsyncSession, everything: bool) -> AgentBayError | None:
+    recording = session.record_context_id if session.enableBrowserReplay else None
+    if not everything and recording is None:
+        return None
+    result = await session.context.sync(None if everything else recording)
+    if result.success or isinstance(result.error, SessionNotFoundError):
+        return None
+    _log.warning("session %s is deleted unsynced: %s", session.session_id, result.error_message)
+    return result.error
+
+
+async def _release(session: AsyncSession) -> str:
+    """End a session in one request, or in the way of services that no longer have that one."""
+    client = session.get_client()
+    try:
+        release = actions.ReleaseSession(session.session_id)
+        return (await client.send(release, timeout=_RELEASE_LIMIT)).request_id
+    except APIError as exc:
+        if exc.code != _NOT_OFFERED:
+            raise
+    reply = await client.send(actions.DeleteSession(session.session_id))
+    try:
+        with anyio.fail_after(_RELEASE_LIMIT):
+            await _ended(session)
+    except TimeoutError as exc:
+        reason = f"the session has not ended after {_RELEASE_LIMIT:g} s"
+        raise SessionError(reason, request_id=reply.request_id) from exc
+    return reply.request_id
+
+
+async def _ended(session: AsyncSession) -> None:
+    call, pause = actions.GetSessionDetail(session.session_id), _FIRST_PAUSE
+    with suppress(SessionNotFoundError):
+        while (found := await _ask(session, call)) is None or found.status != _ENDED:
+            await anyio.sleep(pause)
+            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+
 def _check_limits(timeout: float, poll_interval: float) -> None:
     for name, value in (("timeout", timeout), ("poll_interval", poll_interval)):
         if not value > 0:
@@ -134,7 +201,7 @@ async def _until(
     try:
         with anyio.fail_after(timeout):
             while True:
-                data = await _look(session)
+                data = await _ask(session, actions.GetSession(session.session_id))
                 if data is not None and data.status == wanted:
                     return data
                 seen = seen if data is None else data.status
@@ -148,10 +215,10 @@ async def _until(
         raise SessionError(reason, status=seen, **facts) from exc
 
 
-async def _look(session: AsyncSession) -> actions.SessionData | None:
+async def _ask(session: AsyncSession, call: Action[T]) -> T | None:
     """What the service tells about the session; None when it should be asked again."""
     try:
-        return (await session.get_client().send(actions.GetSession(session.session_id))).value
+        return (await session.get_client().send(call)).value
     except (TransportError, RateLimitError):
         return None
     except APIError as exc:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
 
@@ -20,17 +19,9 @@ from .._results.sessions import (
     OperationResult,
     SessionInfo,
 )
-from .._transport import Reply
-from ..errors import (
-    AgentBayError,
-    InvalidInputError,
-    ProtocolError,
-    SessionError,
-    SessionNotFoundError,
-    ToolError,
-    UnavailableError,
-)
+from ..errors import InvalidInputError, SessionError, ToolError, UnavailableError
 from ..protocol._checks import check_labels
+from ._session_core import SessionCore
 
 if TYPE_CHECKING:
     from .._results.lifecycle import (
@@ -41,10 +32,8 @@ if TYPE_CHECKING:
     )
     from .._transport import ApiClient
     from ..protocol import _calls as calls
-    from ..protocol import _wire as wire
     from ..protocol import key_names
     from ..protocol import sessions as actions
-    from . import _routes as routes
     from . import lifecycle
     from .application import AsyncApplicationManager
     from .browser import AsyncBrowser
@@ -65,18 +54,9 @@ else:
     calls = Deferred("agentbay.protocol._calls")
     key_names = Deferred("agentbay.protocol.key_names")
     lifecycle = Deferred("agentbay._async.lifecycle")
-    routes = Deferred("agentbay._async._routes")
-    wire = Deferred("agentbay.protocol._wire")
-
-T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
-
-# Seconds: the service may save the session's contexts before it answers.
-_RELEASE_LIMIT = 300.0
 
 
-class AsyncSession:
+class AsyncSession(SessionCore):
     """A session of the account: a machine of its own, in the cloud or on the local engine.
 
     Sessions come from `AsyncAgentBay.create`, `AsyncAgentBay.session` and
@@ -218,7 +198,7 @@ class AsyncSession:
 
         Sessions know their tools after `list_mcp_tools`, or when the service told them.
         """
-        return next((tool.server for tool in self._mcp_tools if tool.name == tool_name), "")
+        return self._server_of(tool_name)
 
     # -- what can be done with it ------------------------------------------------------
 
@@ -331,9 +311,8 @@ class AsyncSession:
     @property
     def agent(self) -> NoReturn:
         """Not in this release; `call_mcp_tool` reaches the tools."""
-        self._unavailable("agent")
+        raise UnavailableError("session.agent is not in this release of agentbay")
 
-    @reported(DeleteResult)
     async def delete(self, sync_context: bool = False) -> DeleteResult:
         """End the session and release what it holds.
 
@@ -350,13 +329,7 @@ class AsyncSession:
             if result.sync_error:
                 print("not saved:", result.sync_error)
         """
-        sync_error = await self._sync_before_delete(sync_context)
-        try:
-            call = actions.ReleaseSession(self.session_id)
-            reply = await self.get_client().send(call, timeout=_RELEASE_LIMIT)
-        except SessionNotFoundError as exc:
-            return DeleteResult(exc.request_id, True)
-        return DeleteResult(reply.request_id, True, sync_error=sync_error)
+        return await lifecycle.end(self, sync_context)
 
     @raising(SessionError)
     async def set_labels(self, labels: Mapping[str, str]) -> OperationResult[None]:
@@ -528,67 +501,3 @@ class AsyncSession:
 
     pause = beta_pause
     resume = beta_resume
-
-    # -- for the modules ---------------------------------------------------------------
-
-    async def _call(self, tool: calls.Tool[T], *, timeout: float | None = None) -> Reply[T]:
-        """Call a tool and make its result.
-
-        Raises:
-            ToolError: The tool failed.
-            ProtocolError: The tool's answer makes no sense.
-        """
-        reply = await self._send_tool(tool.tool, tool.arguments(), timeout=timeout)
-        facts = {"request_id": reply.request_id, "action": actions.CallTool.action}
-        try:
-            return Reply(tool.parse(reply.value), reply.request_id)
-        except wire.WireError as exc:
-            raise ProtocolError(f"{tool.tool}: unexpected answer: {exc}", **facts) from exc
-        except ToolError as exc:
-            exc.request_id, exc.action = reply.request_id, actions.CallTool.action
-            raise
-
-    async def _send_tool(
-        self,
-        name: str,
-        arguments: dict[str, Any],
-        *,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        auto_gen_session: bool = False,
-    ) -> Reply[calls.Content]:
-        return await routes.send_tool(
-            self._data,
-            self.find_server_for_tool(name),
-            name,
-            arguments,
-            client=self.get_client(),
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            auto_gen_session=auto_gen_session,
-        )
-
-    async def _sync_before_delete(self, sync_context: bool) -> AgentBayError | None:
-        recording = self._record_context_id if self._enable_browser_replay else None
-        if not sync_context and recording is None:
-            return None
-        result = await self.context.sync(None if sync_context else recording)
-        if result.success or isinstance(result.error, SessionNotFoundError):
-            return None
-        _log.warning("session %s is deleted unsynced: %s", self.session_id, result.error_message)
-        return result.error
-
-    def _adopt(
-        self, data: actions.SessionData, *, image_id: str = "", replay: bool = False
-    ) -> None:
-        """Take over what the service told about the session."""
-        self._data = attrs.evolve(data, session_id=data.session_id or self.session_id)
-        self._image_id = image_id
-        self._enable_browser_replay = replay
-        self._mcp_tools = [McpTool(tool.name, server=tool.server) for tool in data.tool_list]
-
-    def _unavailable(self, name: str) -> NoReturn:
-        raise UnavailableError(
-            f"session.{name} is not in this release of agentbay; "
-            "list_mcp_tools() names the tools that call_mcp_tool() reaches"
-        )

@@ -208,3 +208,48 @@ async def test_a_session_that_cannot_measure_says_so() -> None:
     assert "no such tool" in result.error_message
     bad = await lifecycle.get_metrics(session_of(service), read_timeout=0)
     assert isinstance(bad.error, InvalidInputError)
+
+
+def without_release(details: list[Callable[[], httpx.Response]]) -> Service:
+    """A service that ends sessions only in the background."""
+    left = list(details)
+
+    def answer(sent: Sent) -> httpx.Response:
+        if sent.action == "ReleaseMcpSession":
+            return no(404, "InvalidAction.NotFound")
+        if sent.action == "GetSessionDetail":
+            return (left.pop(0) if len(left) > 1 else left[0])()
+        return ok(RequestId="r-delete")
+
+    return Service(answer)
+
+
+def detail(status: str) -> Callable[[], httpx.Response]:
+    return lambda: ok({"Status": status})
+
+
+@pytest.mark.parametrize("last", [detail("FINISH"), lambda: httpx.Response(400, json=GONE)])
+async def test_a_session_is_deleted_in_the_other_way_when_the_first_is_not_offered(
+    last: Callable[[], httpx.Response],
+) -> None:
+    service = without_release([detail("DELETING"), lambda: httpx.Response(503), last])
+    result = await session_of(service).delete()
+    assert (result.success, result.request_id) == (True, "r-delete")
+    assert service.actions == [
+        "ReleaseMcpSession",
+        "DeleteSessionAsync",
+        *["GetSessionDetail"] * 3,
+    ]
+
+
+async def test_a_session_that_does_not_end_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "_RELEASE_LIMIT", 0.05)
+    result = await session_of(without_release([detail("DELETING")])).delete()
+    assert isinstance(result.error, SessionError)
+    assert "has not ended" in result.error_message
+
+
+async def test_another_refusal_to_release_is_the_failure() -> None:
+    service = Service(always(lambda: no(403, "Forbidden")))
+    assert not (await session_of(service).delete()).success
+    assert service.actions == ["ReleaseMcpSession"]

@@ -1,0 +1,85 @@
+"""What the groups of operations on a session do through it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from .._deferred import Deferred
+from .._results.sessions import McpTool
+from .._transport import Reply
+from ..errors import ProtocolError, ToolError
+
+if TYPE_CHECKING:
+    from ..protocol import _calls as calls
+    from ..protocol import _wire as wire
+    from ..protocol import sessions as actions
+    from . import _routes as routes
+    from .client import AsyncAgentBay
+else:
+    actions = Deferred("agentbay.protocol.sessions")
+    routes = Deferred("agentbay._async._routes")
+    wire = Deferred("agentbay.protocol._wire")
+
+T = TypeVar("T")
+
+
+class SessionCore:
+    """The state of a session, and the ways to its tools."""
+
+    _bay: AsyncAgentBay
+    _data: actions.SessionData
+    _mcp_tools: list[McpTool]
+    _image_id: str
+    _enable_browser_replay: bool
+
+    async def _call(self, tool: calls.Tool[T], *, timeout: float | None = None) -> Reply[T]:
+        """Call a tool and make its result.
+
+        Raises:
+            ToolError: The tool failed.
+            ProtocolError: The tool's answer makes no sense.
+        """
+        reply = await self._send_tool(tool.tool, tool.arguments(), timeout=timeout)
+        facts = {"request_id": reply.request_id, "action": actions.CallTool.action}
+        try:
+            return Reply(tool.parse(reply.value), reply.request_id)
+        except wire.WireError as exc:
+            raise ProtocolError(f"{tool.tool}: unexpected answer: {exc}", **facts) from exc
+        except ToolError as exc:
+            exc.request_id, exc.action = reply.request_id, actions.CallTool.action
+            raise
+
+    async def _send_tool(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        auto_gen_session: bool = False,
+    ) -> Reply[calls.Content]:
+        return await routes.send_tool(
+            self._data,
+            self._server_of(name),
+            name,
+            arguments,
+            client=self._bay.client,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            auto_gen_session=auto_gen_session,
+        )
+
+    def _server_of(self, tool: str) -> str:
+        """The server behind a tool; empty when the tool is not known."""
+        return next((known.server for known in self._mcp_tools if known.name == tool), "")
+
+    def _adopt(
+        self, data: actions.SessionData, *, image_id: str = "", replay: bool = False
+    ) -> None:
+        """Take over what the service told about the session."""
+        self._data = attrs.evolve(data, session_id=data.session_id or self._data.session_id)
+        self._image_id = image_id
+        self._enable_browser_replay = replay
+        self._mcp_tools = [McpTool(tool.name, server=tool.server) for tool in data.tool_list]
