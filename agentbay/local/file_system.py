@@ -11,6 +11,10 @@ from ._dispatch import handles_tool
 from ._errors import ToolFailure
 from .sandbox import Sandbox
 
+# Bytes of a character in UTF-8 after its first one: how many at most, and which.
+_LONGEST_TAIL = 3
+_CONTINUATION = bytes(range(0x80, 0xC0))
+
 
 @handles_tool(tools.CreateDirectory)
 async def create_directory(sandbox: Sandbox, call: tools.CreateDirectory) -> None:
@@ -54,11 +58,15 @@ async def move_file(sandbox: Sandbox, call: tools.MoveFile) -> None:
 
 @handles_tool(tools.ReadFile)
 async def read_file(sandbox: Sandbox, call: tools.ReadFile) -> bytes:
-    arguments = {"path": call.path, "offset": call.offset, "length": call.length}
+    binary = call.format == "binary"
+    length = call.length + (_LONGEST_TAIL if call.length and not binary else 0)
+    arguments = {"path": call.path, "offset": call.offset, "length": length}
     body = (await sandbox.call("read_file", arguments)).body
-    if call.format != "binary":
-        _check_text(call.path, body)
-    return body
+    if binary:
+        return body
+    text = _whole_characters(body, call.offset > 0, call.length or len(body))
+    _check_text(call.path, text)
+    return text
 
 
 @handles_tool(tools.ReadMultipleFiles)
@@ -98,6 +106,18 @@ async def get_file_change(sandbox: Sandbox, call: tools.GetFileChange) -> list[F
         return decode(list[FileChangeEvent], data.get("events"))
     except WireError as exc:
         raise _nonsense() from exc
+
+
+def _whole_characters(body: bytes, cut: bool, length: int) -> bytes:
+    """The characters that begin in a range of bytes: texts of adjacent ranges can be joined."""
+    start = _tail(body, 0) if cut else 0
+    return body[start : length + _tail(body, length)]
+
+
+def _tail(body: bytes, start: int) -> int:
+    """How many bytes at this place belong to a character that began before it."""
+    following = body[start : start + _LONGEST_TAIL]
+    return len(following) - len(following.lstrip(_CONTINUATION))
 
 
 def _check_text(path: str, body: bytes) -> None:

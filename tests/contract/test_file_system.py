@@ -250,6 +250,18 @@ async def test_a_file_is_no_directory(session: AsyncSession) -> None:
     assert (await files.read_file("/tmp/a")).content == "x"
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+async def test_texts_of_adjacent_ranges_can_be_joined(session: AsyncSession, size: int) -> None:
+    # Other clients read text in ranges of bytes, which cut characters.
+    text = "aæ€𝄞" * 3
+    (await session.file_system.write_file("/tmp/characters", text)).unwrap()
+    parts: list[str] = []
+    for offset in range(0, len(text.encode()), size):
+        arguments = {"path": "/tmp/characters", "offset": offset, "length": size}
+        parts.append((await session.call_mcp_tool("read_file", arguments)).unwrap())
+    assert "".join(parts) == text
+
+
 async def test_a_binary_file_is_not_read_as_text(session: AsyncSession) -> None:
     await session.file_system.write_file("/tmp/a.bin", b"abc\xff")
 
