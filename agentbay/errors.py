@@ -4,16 +4,23 @@ AgentBayError                 .request_id  .action  .code
 ├─ ConfigError                also a ValueError: no key, unknown region ...
 ├─ InvalidInputError          also a ValueError: an argument, refused before anything is sent
 ├─ TransportError             no reply came back; `__cause__` is the network error
-│  └─ RequestTimeoutError     also a TimeoutError
+│  ├─ RequestTimeoutError     also a TimeoutError
+│  ├─ WsHandshakeRejectedError the session did not take the WebSocket: .status_code
+│  └─ WsConnectionClosedError the WebSocket of a session was lost or closed: .close_code
 ├─ APIError                   the service said no: .code  .status_code
 │  ├─ AuthenticationError
 │  ├─ SessionNotFoundError
 │  ├─ ContextNotFoundError
 │  └─ RateLimitError          .retry_after
 ├─ ProtocolError              a reply that makes no sense
+│  └─ WsProtocolError         a message on the WebSocket of a session
+├─ WsRemoteError              the other side of the WebSocket said no: .data
+├─ WsCancelledError           a stream that was cancelled here
 ├─ ToolError                  a tool of a session said no: .tool
 │  ├─ CommandError            .exit_code  .stdout  .stderr
 │  │  └─ CommandTimeoutError  also a TimeoutError
+│  ├─ AgentError              a task in natural language failed, or could not be begun
+│  │  └─ AgentTimeoutError    also a TimeoutError
 │  ├─ ProcessError            a program that was started cannot be handled
 │  │  └─ ProcessTimeoutError  also a TimeoutError
 │  ├─ FileError
@@ -22,11 +29,18 @@ AgentBayError                 .request_id  .action  .code
 │  ├─ OssError
 │  └─ ExecutionError          .name  .value  .traceback
 ├─ BrowserError               also a RuntimeError: the browser of a session
+│  └─ BrowserTimeoutError     also a TimeoutError: a task on a page has not ended yet
 ├─ GitError                   what the methods of `git` raise: .exit_code  .stderr
 │  ├─ GitAuthError
 │  ├─ GitNotARepoError
 │  ├─ GitConflictError
 │  └─ GitNotFoundError        there is no git
+├─ PtyError                   a terminal of a session: refused, or broken
+│  ├─ PtySessionNotFoundError there is no such terminal, or it has ended
+│  ├─ PtyNotConnectedError    its handle was disconnected, or it has ended
+│  └─ PtyTimeoutError         also a TimeoutError: it has not ended yet
+├─ FileTransferError          a file did not get from here to a session, or back
+│  └─ FileTransferTimeoutError also a TimeoutError
 ├─ SkillsError                also a RuntimeError: what the metadata of skills raises
 ├─ SessionError               what `Session.info`, `get_link` and the label methods raise
 └─ ClearanceTimeoutError      also a TimeoutError
@@ -93,6 +107,36 @@ class RequestTimeoutError(TransportError, TimeoutError):
     """The service did not answer within the time limit."""
 
 
+class WsHandshakeRejectedError(TransportError):
+    """A session did not open its WebSocket to this client.
+
+    Attributes:
+        status_code: HTTP status of the refusal.
+    """
+
+    def __init__(
+        self, message: str | None = None, status_code: int = 0, *, sent: bool = False, **facts: Any
+    ) -> None:
+        super().__init__(message, sent=sent, **facts)
+        self.status_code = status_code
+
+
+class WsConnectionClosedError(TransportError):
+    """The WebSocket of a session was lost or closed before the answer came.
+
+    Attributes:
+        close_code: The code that the other side closed it with; None when it just broke.
+    """
+
+    default_message = "the WebSocket of the session is closed"
+
+    def __init__(
+        self, message: str | None = None, *, close_code: int | None = None, **facts: Any
+    ) -> None:
+        super().__init__(message, **facts)
+        self.close_code = close_code
+
+
 class APIError(AgentBayError):
     """The service refused a request.
 
@@ -102,8 +146,10 @@ class APIError(AgentBayError):
 
     default_message = "API error"
 
-    def __init__(self, message: str | None = None, status_code: int = 0, **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(
+        self, message: str | None = None, status_code: int = 0, *args: object, **facts: Any
+    ) -> None:
+        super().__init__(message, *args, **facts)
         self.status_code = status_code
 
 
@@ -132,16 +178,42 @@ class RateLimitError(APIError):
         self,
         message: str | None = None,
         status_code: int = 0,
-        *,
+        *args: object,
         retry_after: float | None = None,
         **facts: Any,
     ) -> None:
-        super().__init__(message, status_code, **facts)
+        super().__init__(message, status_code, *args, **facts)
         self.retry_after = retry_after
 
 
 class ProtocolError(AgentBayError):
     """The service sent a reply that makes no sense."""
+
+
+class WsProtocolError(ProtocolError):
+    """A message on the WebSocket of a session makes no sense."""
+
+
+class WsRemoteError(AgentBayError):
+    """The other side of the WebSocket of a session refused a call, or failed.
+
+    Attributes:
+        data: What it sent with the refusal.
+    """
+
+    default_message = "the session refused the call"
+
+    def __init__(
+        self, message: str | None = None, *, data: dict[str, Any] | None = None, **facts: Any
+    ) -> None:
+        super().__init__(message, **facts)
+        self.data: dict[str, Any] = {} if data is None else data
+
+
+class WsCancelledError(AgentBayError):
+    """A stream of a session was cancelled on this side."""
+
+    default_message = "the stream was cancelled"
 
 
 class ToolError(AgentBayError):
@@ -151,8 +223,10 @@ class ToolError(AgentBayError):
         tool: Name of the tool; empty when unknown.
     """
 
-    def __init__(self, message: str | None = None, *, tool: str = "", **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(
+        self, message: str | None = None, *args: object, tool: str = "", **facts: Any
+    ) -> None:
+        super().__init__(message, *args, **facts)
         self.tool = tool
 
 
@@ -170,13 +244,13 @@ class CommandError(ToolError):
     def __init__(
         self,
         message: str | None = None,
-        *,
+        *args: object,
         exit_code: int | None = None,
         stdout: str = "",
         stderr: str = "",
         **facts: Any,
     ) -> None:
-        super().__init__(message, **facts)
+        super().__init__(message, *args, **facts)
         self.exit_code = exit_code
         self.stdout = stdout
         self.stderr = stderr
@@ -194,6 +268,16 @@ class ProcessError(ToolError):
 
 class ProcessTimeoutError(ProcessError, TimeoutError):
     """A program still runs at the end of the time that was waited for it."""
+
+
+class AgentError(ToolError):
+    """A task in natural language could not be begun, failed, or was ended."""
+
+    default_message = "Agent action error"
+
+
+class AgentTimeoutError(AgentError, TimeoutError):
+    """A task did not end in the time that was waited for it."""
 
 
 class FileError(ToolError):
@@ -242,7 +326,7 @@ class ExecutionError(ToolError):
     ) -> None:
         super().__init__(message, **facts)
         self.name = name
-        self.value = value or str(self)
+        self.value: str = value or str(self)
         self.traceback = traceback
 
 
@@ -323,6 +407,42 @@ class BrowserError(AgentBayError, RuntimeError):
     """The browser of a session cannot do what it was asked for."""
 
     default_message = "Browser error"
+
+
+class BrowserTimeoutError(BrowserError, TimeoutError):
+    """What was asked of a page has not ended within its time limit."""
+
+
+class PtyError(AgentBayError):
+    """A terminal of a session could not be made or used, or broke."""
+
+    default_message = "PTY operation error"
+
+
+class PtySessionNotFoundError(PtyError):
+    """The session has no such terminal: it never had, or the terminal has ended."""
+
+    default_message = "PTY session not found"
+
+
+class PtyNotConnectedError(PtyError):
+    """The handle of a terminal was disconnected, or the terminal has ended."""
+
+    default_message = "PTY handle is not connected"
+
+
+class PtyTimeoutError(PtyError, TimeoutError):
+    """A terminal still runs at the end of the time that was waited for it."""
+
+
+class FileTransferError(AgentBayError):
+    """A file did not get from the local machine to a session, or back."""
+
+    default_message = "File transfer error"
+
+
+class FileTransferTimeoutError(FileTransferError, TimeoutError):
+    """The service did not finish its part of a file transfer within the time limit."""
 
 
 class SkillsError(AgentBayError, RuntimeError):

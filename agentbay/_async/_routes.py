@@ -93,7 +93,7 @@ def uses_link(data: SessionData, server: str, *, client: ApiClient) -> bool:
         data.link_url
         and data.token
         and server
-        and _is_safe(data.link_url)
+        and is_safe(data.link_url)
         and client.can_reach(data.link_url)
     )
 
@@ -130,10 +130,10 @@ def _direct_call(
     return vpc if data.token and call.server and fits and client.can_reach(url) else None
 
 
-def _is_safe(link_url: str) -> bool:
+def is_safe(url: str) -> bool:
     """Whether a credential may go there: encrypted, or not past the local network."""
     try:
-        parts = urlsplit(link_url)
+        parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme == "https" or host == "localhost":
             return True

@@ -8,7 +8,7 @@ import attrs
 
 from .._deferred import Deferred
 from .._results.sessions import McpTool
-from .._transport import Reply
+from .._transport import LoopLocal, Reply
 from ..errors import ProtocolError, ToolError
 
 if TYPE_CHECKING:
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from ..protocol import _wire as wire
     from ..protocol import sessions as actions
     from . import _routes as routes
+    from . import _websocket as websocket
     from .client import AsyncAgentBay
 else:
     actions = Deferred("agentbay.protocol.sessions")
     routes = Deferred("agentbay._async._routes")
+    websocket = Deferred("agentbay._async._websocket")
     wire = Deferred("agentbay.protocol._wire")
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ class SessionCore:
     _mcp_tools: list[McpTool]
     _image_id: str
     _enable_browser_replay: bool
+    _connections: LoopLocal[websocket.Connection]
 
     async def _call(self, tool: calls.Tool[T], *, timeout: float | None = None) -> Reply[T]:
         """Call a tool and make its result.
@@ -70,6 +73,19 @@ class SessionCore:
             connect_timeout=connect_timeout,
             auto_gen_session=auto_gen_session,
         )
+
+    async def _websocket(self) -> websocket.Connection:
+        """The connection of the session on this event loop; opened when it is needed.
+
+        Raises:
+            SessionError: The session has none, or no credential may go there.
+            ConfigError: The extra ``ws`` is not installed.
+        """
+        return await websocket.connection_of(self)
+
+    async def _disconnect(self) -> None:
+        """Close the WebSocket of the session on this event loop, if there is one."""
+        await self._connections.aclose()
 
     def _server_of(self, tool: str) -> str:
         """The server behind a tool; empty when the tool is not known."""

@@ -66,6 +66,8 @@ async def end(session: AsyncSession, sync_context: bool) -> DeleteResult:
         request_id = await _release(session)
     except SessionNotFoundError as exc:
         return DeleteResult(exc.request_id, True, sync_error=sync_error)
+    finally:
+        await session._disconnect()
     return DeleteResult(request_id, True, sync_error=sync_error)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -19,7 +19,8 @@ from .._results.sessions import (
     OperationResult,
     SessionInfo,
 )
-from ..errors import InvalidInputError, SessionError, ToolError, UnavailableError
+from .._transport import LoopLocal
+from ..errors import InvalidInputError, SessionError, ToolError
 from ..protocol._checks import check_labels
 from ._session_core import SessionCore
 
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from ..protocol import _calls as calls
     from ..protocol import key_names
     from ..protocol import sessions as actions
+    from . import _websocket as websocket
     from . import lifecycle
+    from .agent import AsyncAgent
     from .application import AsyncApplicationManager
     from .browser import AsyncBrowser
     from .client import AsyncAgentBay
@@ -47,10 +50,12 @@ if TYPE_CHECKING:
     from .git import AsyncGit
     from .mobile import AsyncMobile
     from .oss import AsyncOss
+    from .pty import AsyncPty
     from .ui import AsyncUI
     from .window import AsyncWindowManager
 else:
     actions = Deferred("agentbay.protocol.sessions")
+    websocket = Deferred("agentbay._async._websocket")
     calls = Deferred("agentbay.protocol._calls")
     key_names = Deferred("agentbay.protocol.key_names")
     lifecycle = Deferred("agentbay._async.lifecycle")
@@ -76,6 +81,8 @@ class AsyncSession(SessionCore):
         self._enable_browser_replay = False
         self._record_context_id: str | None = None
         self._file_transfer_context_id: str | None = None
+        client = agent_bay.client
+        self._connections = LoopLocal(lambda: websocket.Connection(client))
 
     def __repr__(self) -> str:
         return f"AsyncSession({self.session_id!r})"
@@ -138,9 +145,21 @@ class AsyncSession(SessionCore):
         return self._data.http_port
 
     @property
+    def vpc_ip(self) -> str:
+        """Address of the session in a private network of the account; empty outside of one."""
+        return self._data.vpc_ip
+
+    @property
+    def vpc_id(self) -> str:
+        """The private network of the account that the session is in; empty outside of one."""
+        return self._data.vpc_id
+
+    @property
     def mcp_tools(self) -> list[McpTool]:
         """The tools of the session, as far as they were told or listed."""
         return self._mcp_tools
+
+    mcpTools = mcp_tools  # noqa: N815 - the names that existing programs use
 
     @property
     def enableBrowserReplay(self) -> bool:  # noqa: N802 - the name that existing programs use
@@ -192,6 +211,13 @@ class AsyncSession(SessionCore):
     def get_token(self) -> str:
         """The credential for calls that go straight to the session."""
         return self.token
+
+    def get_link_url(self) -> str:
+        """Where calls go that go straight to the session; empty when there is no such way."""
+        return self.link_url
+
+    getToken = get_token  # noqa: N815
+    getLinkUrl = get_link_url  # noqa: N815
 
     def find_server_for_tool(self, tool_name: str) -> str:
         """Name the server behind a tool; empty when the tool is not known.
@@ -308,10 +334,19 @@ class AsyncSession(SessionCore):
 
         return AsyncGit(self)
 
-    @property
-    def agent(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        raise UnavailableError("session.agent is not in this release of agentbay")
+    @cached_property
+    def pty(self) -> AsyncPty:
+        """Open terminals."""
+        from .pty import AsyncPty
+
+        return AsyncPty(self)
+
+    @cached_property
+    def agent(self) -> AsyncAgent:
+        """Give tasks to agents that the service runs in the session."""
+        from .agent import AsyncAgent
+
+        return AsyncAgent(self)
 
     async def delete(self, sync_context: bool = False) -> DeleteResult:
         """End the session and release what it holds.
@@ -455,8 +490,8 @@ class AsyncSession(SessionCore):
             number, _ = calls.split_failure(content.text)
             code = "" if number is None else str(number)
             facts = {"request_id": reply.request_id, "code": code}
-            raise ToolError(content.text, tool=tool_name, **facts)
-        return McpToolResult(reply.request_id, True, content.text)
+            raise ToolError(content.text or calls.NO_REASON, tool=tool_name, **facts)
+        return McpToolResult(reply.request_id, True, content.text, content=content.pieces)
 
     async def get_status(self) -> SessionStatusResult:
         """Tell the state of the session, also after it ended."""

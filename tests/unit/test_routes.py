@@ -50,8 +50,8 @@ VPC = SessionData(
 SERVER = "wuying_shell"
 ARGUMENTS = {"command": 'echo 你好 & "q"', "timeout_ms": 1000}
 
-SAMPLES = Path(__file__).parent.parent / "data" / "direct"
-NAMES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.glob("*/*.http"))
+SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+NAMES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.glob("*/*-callTool.http"))
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
