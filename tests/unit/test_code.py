@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
-from agentbay import InvalidInputError, ToolError, UnavailableError
+from agentbay import InvalidInputError, McpTool, ProtocolError, SessionError, ToolError
 from agentbay._async.code import AsyncCode
 from agentbay._results.code import EnhancedCodeExecutionResult
-from agentbay.errors import ExecutionError
+from agentbay.errors import (
+    ExecutionError,
+    RequestTimeoutError,
+    WsConnectionClosedError,
+    WsHandshakeRejectedError,
+)
 from agentbay.protocol._calls import Content
 from agentbay.protocol.code import (
     CodeError,
@@ -21,8 +29,9 @@ from agentbay.protocol.code import (
     RunCode,
 )
 
+from .samples import SAMPLES
 from .service import Sent, Service, always, session_of, tool_says
-from .test_samples import SAMPLES
+from .ws_service import Answer, Call, WsService, in_turn, session_at, silent
 
 # Most tests drop their client rather than close it, which trio reports.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
@@ -123,16 +132,6 @@ async def test_code_that_is_no_text_is_refused_before_anything_is_sent(text: Any
 async def test_a_limit_that_makes_no_sense_is_refused_before_anything_is_sent(limit: Any) -> None:
     code, service = _code()
     assert isinstance((await code.run_code("x", "python", limit)).error, InvalidInputError)
-    assert service.sent == []
-
-
-async def test_a_stream_is_refused_before_anything_is_sent() -> None:
-    code, service = _code()
-    result = await code.run_code("x", "python", 60, True)
-    assert isinstance(result.error, UnavailableError)
-    assert "WebSocket" in result.error_message
-    with pytest.raises(UnavailableError):
-        result.unwrap()
     assert service.sent == []
 
 
@@ -375,3 +374,296 @@ def test_a_call_is_read_back_in_any_spelling_of_its_language() -> None:
 def test_an_answer_that_is_deeply_nested_is_text() -> None:
     text = '{"content":' * 5000
     assert RunCode("x", Language.PYTHON).parse(Content(text)).logs.stdout == [text]
+
+
+# -- streams ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[WsService]:
+    with WsService(_runs()) as running:
+        yield running
+
+
+@pytest.fixture
+async def streaming(server: WsService) -> AsyncIterator[AsyncCode]:
+    session = session_at(server)
+    yield AsyncCode(session)
+    await session._connections.aclose()
+
+
+def _tells(kind: str, **content: Any) -> Answer:
+    return lambda call: call.event(seq=1, eventType=kind, **content)
+
+
+def _runs(*events: Answer, **end: Any) -> Answer:
+    return in_turn(*events, lambda call: call.end(seq=9, **{"status": "finished", **end}))
+
+
+_TOLD = (
+    _tells("stdout", chunk="hello\n"),
+    _tells("stderr", chunk="warn\n"),
+    _tells("stdout", chunk="bye\n"),
+    _tells("progress", percent=5),
+    _tells("result", result={"isMainResult": True, "mime": {"text/plain": "2"}}),
+)
+
+
+class _Heard:
+    """Callbacks that remember what they are told, and in which order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Any]] = []
+
+    @property
+    def callbacks(self) -> dict[str, Any]:
+        return {f"on_{kind}": partial(self._hear, kind) for kind in ("stdout", "stderr", "error")}
+
+    def _hear(self, kind: str, told: object) -> None:
+        self.told.append((kind, told))
+
+
+async def _streamed(
+    server: WsService, streaming: AsyncCode, answer: Answer, heard: _Heard | None = None
+) -> EnhancedCodeExecutionResult:
+    server.answer = answer
+    callbacks = heard.callbacks if heard else {}
+    return await streaming.run_code("x", "python", 60, stream_beta=True, **callbacks)
+
+
+def _recorded_stream() -> list[dict[str, Any]]:
+    lines = (SAMPLES / "0.22-async/ws-frames.jsonl").read_text().splitlines()
+    recorded = (json.loads(line) for line in lines if line)
+    return [json.loads(line["text"]) for line in recorded if line["step"] == "ws-run-code"]
+
+
+async def test_a_stream_sends_what_was_recorded_and_reads_the_answer(
+    server: WsService, streaming: AsyncCode
+) -> None:
+    asked, *answers = _recorded_stream()
+
+    def answer(call: Call) -> None:
+        for frame in answers:
+            call.send(**{**frame, "invocationId": call.id})
+
+    server.answer = answer
+    result = await streaming.run_code('print("hello")', "python", stream_beta=True)
+    (sent,) = server.frames
+    assert {**sent, "invocationId": asked["invocationId"]} == asked
+    assert (result.success, result.result, result.request_id) == (True, "2", sent["invocationId"])
+    assert result.logs == ExecutionLogs(["hello\n"], ["warn\n"])
+    assert (result.execution_count, result.execution_time) == (1, 0.1)
+
+
+async def test_a_stream_goes_to_the_server_of_the_tool(server: WsService) -> None:
+    session = session_at(server, tools=[McpTool("run_code", server="my_codespace")])
+    assert (await AsyncCode(session).run_code("x", "js", 0.5, stream_beta=True)).success
+    (sent,) = server.frames
+    assert sent["target"] == "my_codespace"
+    params = {"language": "javascript", "timeoutS": 1, "code": "x"}
+    assert sent["data"] == {"method": "run_code", "mode": "stream", "params": params}
+
+
+async def test_a_stream_is_told_while_it_runs(server: WsService, streaming: AsyncCode) -> None:
+    heard = _Heard()
+    result = await _streamed(server, streaming, _runs(*_TOLD, executionCount=3), heard)
+    assert heard.told == [("stdout", "hello\n"), ("stderr", "warn\n"), ("stdout", "bye\n")]
+    assert result.logs == ExecutionLogs(["hello\n", "bye\n"], ["warn\n"])
+    assert result.results == [CodeOutput("2", is_main_result=True)]
+    assert (result.success, result.execution_count, result.error_message) == (True, 3, "")
+
+
+async def test_what_is_printed_is_told_before_the_end(
+    server: WsService, streaming: AsyncCode
+) -> None:
+    calls: list[Call] = []
+    server.answer = in_turn(calls.append, _tells("stdout", chunk="a"))
+
+    async def go_on(_: str) -> None:
+        calls[0].end(status="finished")
+
+    result = await streaming.run_code("x", "python", stream_beta=True, on_stdout=go_on)
+    assert result.success
+
+
+async def test_callbacks_are_for_streams_only() -> None:
+    heard = _Heard()
+    code, service = _code("hi\n")
+    assert (await code.run_code("x", "python", **heard.callbacks)).success
+    assert (heard.told, len(service.sent)) == ([], 1)
+
+
+async def test_an_error_of_a_stream_is_structured(server: WsService, streaming: AsyncCode) -> None:
+    # Recorded clients leave the message empty.
+    heard = _Heard()
+    error = {"code": "NameError", "message": "no x", "traceId": "t-1"}
+    answer = _runs(*_TOLD, _tells("error", error=error), executionError="boom")
+    result = await _streamed(server, streaming, answer, heard)
+    assert (result.success, result.error_message) == (False, "NameError: no x")
+    assert isinstance(result.error, ExecutionError)
+    assert (result.error.name, result.error.value) == ("NameError", "no x")
+    assert (result.error.traceback, result.error.tool) == ("traceId=t-1", "run_code")
+    assert result.error.request_id == result.request_id == server.frames[0]["invocationId"]
+    assert result.logs.stdout == ["hello\n", "bye\n"]
+    assert heard.told[-1] == ("error", error)
+    assert len([kind for kind, _ in heard.told if kind == "error"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        ({"executionError": "boom"}, "boom"),
+        ({"status": "failed"}, "warn\n"),
+        ({"status": "failed", "executionError": "boom"}, "boom"),
+    ],
+)
+async def test_an_error_at_the_end_of_a_stream_is_structured(
+    server: WsService, streaming: AsyncCode, end: dict[str, Any], message: str
+) -> None:
+    heard = _Heard()
+    result = await _streamed(server, streaming, _runs(*_TOLD, **end), heard)
+    assert (result.success, result.error_message, result.result) == (False, message, "2")
+    assert isinstance(result.error, ExecutionError)
+    assert heard.told[-1] == ("error", result.error)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message", "name", "trace"),
+    [
+        (
+            {"data": {"phase": "error", "code": "E1", "message": "boom", "traceId": "tr"}},
+            "E1: boom",
+            "E1",
+            "traceId=tr",
+        ),
+        (
+            {"source": "WEBSOCKET_SERVER", "data": {"error": "target not found"}},
+            "target not found",
+            "ExecutionError",
+            "",
+        ),
+        ({"data": {"error": "bad"}}, "bad", "ExecutionError", ""),
+    ],
+)
+async def test_a_stream_that_is_broken_off_keeps_what_was_printed(
+    server: WsService,
+    streaming: AsyncCode,
+    refusal: dict[str, Any],
+    message: str,
+    name: str,
+    trace: str,
+) -> None:
+    heard = _Heard()
+    answer = in_turn(*_TOLD, lambda call: call.send(**refusal))
+    result = await _streamed(server, streaming, answer, heard)
+    assert (result.success, result.error_message) == (False, message)
+    assert isinstance(result.error, ExecutionError)
+    assert (result.error.name, result.error.traceback) == (name, trace)
+    assert result.logs.stdout == ["hello\n", "bye\n"]
+    assert result.results[0].text == "2"
+    assert result.request_id == server.frames[0]["invocationId"]
+    assert heard.told[-1] == ("error", result.error)
+
+
+_NONSENSE: list[Answer] = [
+    _tells("stdout", chunk={"a": 1}),
+    _runs(executionCount="x"),
+    lambda call: call.send(data={"eventType": "stdout"}),
+]
+
+
+@pytest.mark.parametrize("answer", _NONSENSE)
+async def test_a_stream_that_makes_no_sense_is_a_failure(
+    server: WsService, streaming: AsyncCode, answer: Answer
+) -> None:
+    result = await _streamed(server, streaming, answer)
+    assert isinstance(result.error, ProtocolError)
+    assert result.request_id == server.frames[0]["invocationId"]
+
+
+async def test_a_stream_that_does_not_end_is_given_up(
+    server: WsService, streaming: AsyncCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Recorded clients wait for ever.
+    monkeypatch.setattr("agentbay._async.code._MARGIN", -0.7)
+    server.answer = _tells("stdout", chunk="a")
+    with anyio.fail_after(10):
+        result = await streaming.run_code("x", "python", 1, stream_beta=True)
+    assert isinstance(result.error, RequestTimeoutError)
+    assert result.logs.stdout == ["a"]
+
+
+async def test_a_connection_that_is_lost_is_a_failure(
+    server: WsService, streaming: AsyncCode
+) -> None:
+    result = await _streamed(server, streaming, lambda call: call.drop())
+    assert isinstance(result.error, WsConnectionClosedError)
+
+
+async def test_a_connection_that_is_refused_is_a_failure(
+    server: WsService, streaming: AsyncCode
+) -> None:
+    server.refuse = 401
+    result = await _streamed(server, streaming, silent)
+    assert isinstance(result.error, WsHandshakeRejectedError)
+
+
+async def test_a_session_without_websocket_has_no_streams() -> None:
+    code = AsyncCode(session_at(None))
+    heard = _Heard()
+    result = await code.run_code("x", "python", stream_beta=True, **heard.callbacks)
+    assert isinstance(result.error, SessionError)
+    assert result.error_message == "ws_url is not available for this session"
+    assert heard.told == [("error", result.error)]
+
+
+async def test_what_a_callback_raises_ends_the_stream_and_reaches_the_caller(
+    server: WsService, streaming: AsyncCode
+) -> None:
+    def fail(_: str) -> None:
+        raise LookupError("mine")
+
+    server.answer = _tells("stdout", chunk="a")
+    with pytest.raises(LookupError, match="mine"):
+        await streaming.run_code("x", "python", stream_beta=True, on_stdout=fail)
+    server.answer = _runs()
+    assert (await streaming.run_code("x", "python", stream_beta=True)).success
+
+
+async def test_what_makes_no_sense_is_refused_before_a_stream(
+    server: WsService, streaming: AsyncCode
+) -> None:
+    wrong: Any
+    for wrong in (("", "python"), ("x", "ruby"), ("x", "python", 0)):
+        result = await partial(streaming.run_code, stream_beta=True)(*wrong)
+        assert isinstance(result.error, InvalidInputError)
+    wrong = 5
+    result = await streaming.run_code("x", "python", stream_beta=True, on_stderr=wrong)
+    assert isinstance(result.error, InvalidInputError)
+    assert server.handshakes == []
+
+
+async def test_a_run_can_be_gone_through(server: WsService, streaming: AsyncCode) -> None:
+    server.answer = _runs(*_TOLD)
+    events = [event async for event in streaming.run_code_stream("x", "py", 5)]
+    assert [(event.kind, event.chunk) for event in events] == [
+        ("stdout", "hello\n"),
+        ("stderr", "warn\n"),
+        ("stdout", "bye\n"),
+        ("result", None),
+    ]
+    assert events[-1].result == CodeOutput("2", is_main_result=True)
+    params = {"language": "python", "timeoutS": 5, "code": "x"}
+    assert server.frames[0]["data"]["params"] == params
+
+
+async def test_a_run_that_fails_raises_behind_its_events(
+    server: WsService, streaming: AsyncCode
+) -> None:
+    server.answer = _runs(_tells("stdout", chunk="a"), executionError="boom")
+    events = streaming.run_code_stream("x", "python")
+    assert (await anext(events)).chunk == "a"
+    with pytest.raises(ExecutionError, match="boom"):
+        await anext(events)
+    with pytest.raises(InvalidInputError):
+        await anext(streaming.run_code_stream("x", "ruby"))
