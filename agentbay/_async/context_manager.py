@@ -17,7 +17,7 @@ from .._results.context import (
     ContextInfoResult,
     ContextSyncResult,
 )
-from ..errors import AgentBayError, InvalidInputError
+from ..errors import AgentBayError, ContextNotFoundError, InvalidInputError
 from ..protocol.bindings import (
     BindContexts,
     InternalContext,
@@ -186,14 +186,14 @@ class AsyncContextManager(Resource):
         """The context of a kind that the service keeps for the session.
 
         Raises:
-            AgentBayError: There is none.
+            ContextNotFoundError: There is none.
         """
         call = LoadInternalContexts(self._session.session_id, [kind])
         reply = await self._session.get_client().send(call)
         for found in reply.value:
-            if found.context_type in ("", kind):
+            if found.context_type in ("", kind) and found.context_id and found.context_path:
                 return found
-        raise AgentBayError(
+        raise ContextNotFoundError(
             f"the service keeps no {kind} context for the session", request_id=reply.request_id
         )
 

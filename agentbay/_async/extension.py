@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,11 +22,15 @@ from ..protocol.context_files import (
 )
 from ..protocol.contexts import Context
 from ..protocol.extension import EXTENSIONS_BASE_PATH, Extension, ExtensionOption
+from . import _local_files as local_files
 
 if TYPE_CHECKING:
     from .client import AsyncAgentBay
 
 _PAGE = 100
+
+# Seconds in which nothing of an upload moves until it is given up.
+_IDLE = 300.0
 
 # What the identifiers of the service's contexts begin with; a name is used otherwise.
 _CONTEXT_ID = "SdkCtx-"
@@ -84,8 +89,8 @@ class AsyncExtensionsService:
             InvalidInputError: It is no ``.zip`` file.
             AgentBayError: It could not be uploaded.
         """
-        data = await _read(local_path)
-        return await self._upload(f"ext_{uuid.uuid4().hex}.zip", local_path, data)
+        await _check(local_path)
+        return await self._upload(f"ext_{uuid.uuid4().hex}.zip", local_path)
 
     async def list(self) -> builtins.list[Extension]:
         """List the extensions; each goes by the name of its file in the context.
@@ -114,10 +119,10 @@ class AsyncExtensionsService:
             InvalidInputError: It is no ``.zip`` file, or there is no such extension.
             AgentBayError: It could not be uploaded.
         """
-        data = await _read(new_local_path)
+        await _check(new_local_path)
         if extension_id not in {item.id for item in await self.list()}:
             raise InvalidInputError(f"there is no extension {extension_id!r:.80}")
-        return await self._upload(extension_id, new_local_path, data)
+        return await self._upload(extension_id, new_local_path)
 
     async def delete(self, extension_id: str) -> bool:
         """Delete an extension, and tell whether that worked."""
@@ -170,14 +175,14 @@ class AsyncExtensionsService:
         )
         return (await self._bay.client.send(call)).value.entries
 
-    async def _upload(
-        self, extension_id: str, local_path: str | os.PathLike[str], data: bytes
-    ) -> Extension:
-        context = await self._get_context()
-        call = GetUploadUrl(context.id, _path(extension_id))
-        url = (await self._bay.client.send(call)).value.url
-        await self._bay.client.upload(url, data)
-        return Extension(extension_id, os.path.basename(os.fspath(local_path)))
+    async def _upload(self, extension_id: str, local_path: str | os.PathLike[str]) -> Extension:
+        path, client = os.fspath(local_path), self._bay.client
+        async with local_files.opened(path) as file:
+            size = (await local_files.in_thread(os.fstat, file.fileno())).st_size
+            context = await self._get_context()
+            url = (await client.send(GetUploadUrl(context.id, _path(extension_id)))).value.url
+            await client.put_file(url, partial(local_files.pieces, file, size), size, idle=_IDLE)
+        return Extension(extension_id, os.path.basename(path))
 
 
 def _path(extension_id: str) -> str:
@@ -186,10 +191,9 @@ def _path(extension_id: str) -> str:
     return f"{EXTENSIONS_BASE_PATH}/{extension_id}"
 
 
-async def _read(local_path: str | os.PathLike[str]) -> bytes:
+async def _check(local_path: str | os.PathLike[str]) -> None:
     path = anyio.Path(local_path)
     if not await path.is_file():
         raise FileNotFoundError(f"there is no file {os.fspath(local_path)!r}")
     if path.suffix.lower() != ".zip":
         raise InvalidInputError(f"an extension is a .zip file, not {path.name!r}")
-    return await path.read_bytes()

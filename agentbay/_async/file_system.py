@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import base64
-import shlex
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Literal, overload
-
-import anyio
+import builtins
+import os
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, overload
 
 from .._results.base import reported
 from .._results.file_system import (
     BinaryFileContentResult,
     BoolResult,
     DirectoryListResult,
+    DownloadResult,
+    EditResult,
     FileChangeResult,
     FileContentResult,
     FileInfoResult,
     FileSearchResult,
     MultipleFileContentResult,
+    UploadResult,
 )
-from ..errors import AgentBayError, FileError, InvalidInputError
+from ..errors import ContextNotFoundError, FileError, InvalidInputError
 from ..protocol import file_system as tools
-from ..protocol.command import Shell
-from ..protocol.file_system import BYTES_CHUNK, TEXT_CHUNK, Edit, WriteMode, write_mode
+from ..protocol.file_system import Edit, FileChangeEvent, check_interval, write_mode
+from . import _file_contents as contents
 from ._resource import Resource
+
+if TYPE_CHECKING:
+    from ._watch_thread import DirectoryWatcher
+    from .file_transfer import AsyncFileTransfer
+    from .watch import AsyncFileWatch
 
 
 class AsyncFileSystem(Resource):
@@ -47,26 +54,25 @@ class AsyncFileSystem(Resource):
         reply = await self._call(tools.DeleteFile(path))
         return BoolResult(reply.request_id, True, True)
 
-    @reported(BoolResult)
+    @reported(EditResult)
     async def edit_file(
         self, path: str, edits: Sequence[Mapping[str, str]], dry_run: bool = False
-    ) -> BoolResult:
-        """Replace texts in a file, one after the other.
+    ) -> EditResult:
+        """Replace texts in a file, one after the other, and tell the difference.
 
         Args:
             path: The file; it must hold UTF-8 text.
             edits: Each has ``oldText``, of which the first occurrence is replaced, and
                 ``newText``. When one is not found, the file stays as it is.
-            dry_run: Only check that the edits apply.
+            dry_run: Leave the file as it is, and only tell what would differ.
 
         Example:
-            await session.file_system.edit_file(
-                "/tmp/a.txt", [{"oldText": "red", "newText": "green"}]
-            )
+            edits = [{"oldText": "red", "newText": "green"}]
+            print((await session.file_system.edit_file("/tmp/a.txt", edits, dry_run=True)).diff)
         """
         call = tools.EditFile(path, [_edit(edit) for edit in edits], dry_run)
         reply = await self._call(call)
-        return BoolResult(reply.request_id, True, True)
+        return EditResult(reply.request_id, True, True, diff=reply.value)
 
     @reported(FileInfoResult)
     async def get_file_info(self, path: str) -> FileInfoResult:
@@ -151,15 +157,8 @@ class AsyncFileSystem(Resource):
             content: Text, written as UTF-8, or bytes.
             mode: ``"overwrite"`` or ``"append"``.
         """
-        how = write_mode(mode)
-        text = _as_text(content)
-        if text is None:
-            return await self._write_staged(path, _base64_chunks(content), how, "base64 -d")
-        chunks = list(_text_chunks(text))
-        if len(chunks) > 1:
-            return await self._write_staged(path, chunks, how, "cat")
-        reply = await self._call(tools.WriteFile(path, text, how))
-        return BoolResult(reply.request_id, True, True)
+        request_id = await contents.write(self._session, path, content, write_mode(mode))
+        return BoolResult(request_id, True, True)
 
     @reported(FileChangeResult)
     async def get_file_change(self, path: str) -> FileChangeResult:
@@ -170,6 +169,103 @@ class AsyncFileSystem(Resource):
         reply = await self._call(tools.GetFileChange(path))
         return FileChangeResult(reply.request_id, True, reply.value)
 
+    async def upload_file(
+        self,
+        local_path: str | os.PathLike[str],
+        remote_path: str,
+        *,
+        content_type: str | None = None,
+        wait: bool = True,
+        wait_timeout: float = 30.0,
+        poll_interval: float = 1.5,
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
+    ) -> UploadResult:
+        """Send a file of the local machine to the session.
+
+        It is read and sent piece by piece, so it may be larger than the memory. An exchange
+        is given up when nothing moved for 60 seconds.
+
+        Args:
+            local_path: The file to send.
+            remote_path: Where it is to be in the session; the service may move files below
+                `get_file_transfer_context_path` only.
+            content_type: Media type to keep with the file in the store that it passes.
+            wait: Wait until the session has the file, and not only the store.
+            wait_timeout: Seconds for that wait.
+            poll_interval: Longest time between two looks at it, in seconds.
+            progress_cb: Told how many bytes were sent so far, after each piece.
+
+        Example:
+            folder = await session.file_system.get_file_transfer_context_path()
+            result = await session.file_system.upload_file("data.csv", f"{folder}/data.csv")
+            print(result.bytes_sent)
+        """
+        return await self._transfer.upload(
+            local_path,
+            remote_path,
+            content_type=content_type,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=progress_cb,
+        )
+
+    async def download_file(
+        self,
+        remote_path: str,
+        local_path: str | os.PathLike[str],
+        *,
+        overwrite: bool = True,
+        wait: bool = True,
+        wait_timeout: float = 30.0,
+        poll_interval: float = 1.5,
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
+    ) -> DownloadResult:
+        """Fetch a file of the session to the local machine.
+
+        It takes its place when it is whole: after a failure, what was there before still is.
+        An exchange is given up when nothing moved for 60 seconds.
+
+        Args:
+            remote_path: The file; the service may move files below
+                `get_file_transfer_context_path` only.
+            local_path: Where it is to be; missing directories are made.
+            overwrite: Replace a file that is there.
+            wait: Wait until the store that it passes has the file as it is; otherwise what
+                arrives may be an earlier state of it.
+            wait_timeout: Seconds for that wait.
+            poll_interval: Longest time between two looks at it, in seconds.
+            progress_cb: Told how many bytes have arrived so far, after each piece.
+
+        Example:
+            folder = await session.file_system.get_file_transfer_context_path()
+            result = await session.file_system.download_file(f"{folder}/out.csv", "out.csv")
+            print(result.local_path, result.bytes_received)
+        """
+        return await self._transfer.download(
+            remote_path,
+            local_path,
+            overwrite=overwrite,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=progress_cb,
+        )
+
+    async def get_file_transfer_context_path(self) -> str | None:
+        """Tell below which directory of the session files can be uploaded and downloaded.
+
+        Returns:
+            The directory; None when the service keeps no store for the session.
+
+        Raises:
+            AgentBayError: The service did not say.
+        """
+        try:
+            return (await self._transfer.context()).context_path
+        except ContextNotFoundError:
+            return None
+
     read = read_file
     write = write_file
     list = list_directory
@@ -178,16 +274,84 @@ class AsyncFileSystem(Resource):
     remove = delete_file
     rm = delete_file
 
+    @asynccontextmanager
+    async def watch(
+        self, path: str, *, interval: float = 0.5
+    ) -> AsyncGenerator[AsyncFileWatch, None]:
+        """Watch a directory and everything below it, for the length of a block.
+
+        Where the session can tell of changes by itself, it does; else it is asked.
+
+        Args:
+            path: The directory.
+            interval: Seconds between two questions.
+
+        Raises:
+            AgentBayError: The directory cannot be watched.
+
+        Example:
+            async with session.file_system.watch("/tmp/results") as changes:
+                async for events in changes:
+                    print([event.path for event in events])
+        """
+        from .watch import AsyncFileWatch
+
+        changes = AsyncFileWatch(self._session, path, interval)
+        await changes._begin()
+        try:
+            yield changes
+        finally:
+            await changes._end()
+
+    def watch_directory(
+        self,
+        path: str,
+        callback: Callable[[builtins.list[FileChangeEvent]], Awaitable[object] | None],
+        interval: float = 0.5,
+        stop_event: threading.Event | None = None,
+    ) -> DirectoryWatcher:
+        """Make a thread that tells a function of the changes below a directory.
+
+        The thread has to be started, and has an event loop of its own. An error of the
+        function is logged and ends nothing. In programs with an event loop, `watch` is
+        simpler.
+
+        Args:
+            path: The directory.
+            callback: Told of the changes, some at a time.
+            interval: Seconds between two questions for changes.
+            stop_event: Ends the thread when it is set; the thread makes one by default.
+
+        Example:
+            thread = session.file_system.watch_directory("/tmp/results", print)
+            thread.start()
+            thread.ready_event.wait(10)
+            await session.file_system.write_file("/tmp/results/a.txt", "hello")
+            thread.stop_event.set()
+            thread.join()
+        """
+        from ._watch_thread import DirectoryWatcher
+
+        check_interval(interval)
+        tools.GetFileChange(path)  # refuses a path that is none
+        return DirectoryWatcher(self, path, callback, interval, stop_event)
+
+    @cached_property
+    def _transfer(self) -> AsyncFileTransfer:
+        from .file_transfer import AsyncFileTransfer
+
+        return AsyncFileTransfer(self._session)
+
     @reported(BinaryFileContentResult)
     async def _read_bytes(self, path: str) -> BinaryFileContentResult:
-        request_id, data = await self._read(path)
+        request_id, data = await contents.read(self._session, path)
         return BinaryFileContentResult(request_id, True, data)
 
     @reported(FileContentResult)
     async def _read_text(self, path: str, format: str) -> FileContentResult:
         if format != "text":
             raise InvalidInputError(f"format must be 'text' or 'bytes', not {format!r}")
-        request_id, data = await self._read(path)
+        request_id, data = await contents.read(self._session, path)
         try:
             return FileContentResult(request_id, True, data.decode())
         except UnicodeDecodeError as exc:
@@ -197,71 +361,6 @@ class AsyncFileSystem(Resource):
                 request_id=request_id,
                 tool=tools.ReadFile.tool,
             ) from exc
-
-    async def _read(self, path: str) -> tuple[str, bytes]:
-        """Read ranges until one comes back short; the size is not asked for.
-
-        Files that tell no size (those of /proc) and files that grow read right, too.
-        """
-        data = bytearray()
-        while True:
-            call = tools.ReadFile(path, len(data), BYTES_CHUNK, "binary")
-            reply = await self._call(call)
-            data += reply.value
-            if len(reply.value) < BYTES_CHUNK:
-                return reply.request_id, bytes(data)
-
-    async def _write_staged(
-        self, path: str, chunks: Iterable[str], mode: WriteMode, decoder: str
-    ) -> BoolResult:
-        """Collect chunks beside the target, then put them in place in one step."""
-        tools.WriteFile(path, "")  # refuses a path that can name no file
-        part = f"{path}.{uuid.uuid4().hex}.part"
-        try:
-            for chunk in chunks:
-                await self._call(tools.WriteFile(part, chunk, WriteMode.APPEND))
-            return await self._finish(path, part, mode, decoder)
-        except BaseException:
-            # What stopped the write counts, not that the session is out of reach.
-            with anyio.move_on_after(10, shield=True), suppress(AgentBayError):
-                await self._call(Shell(f"rm -f -- {shlex.quote(part)} {shlex.quote(part)}.out"))
-            raise
-
-    async def _finish(self, path: str, part: str, mode: WriteMode, decoder: str) -> BoolResult:
-        script = _FINISH[mode].format(decode=decoder)
-        words = (shlex.quote(word) for word in (script, "sh", path, part))
-        reply = await self._call(Shell(f"sh -c {' '.join(words)}"))
-        if reply.value.exit_code != 0:
-            raise FileError(
-                f"Failed to write file: {reply.value.stderr.strip()}",
-                request_id=reply.request_id,
-                tool=tools.WriteFile.tool,
-            )
-        return BoolResult(reply.request_id, True, True)
-
-
-# $1 is the target, $2 the collected chunks. A target that is a link stays one, and an
-# existing file keeps its permissions.
-_FINISH = {
-    WriteMode.OVERWRITE: """\
-set -e
-{decode} < "$2" > "$2.out"
-target=$(readlink -v -f -- "$1")
-if [ -d "$target" ]; then echo "$1: Is a directory" >&2; exit 21; fi
-if [ -e "$target" ]; then
-  if [ ! -w "$target" ]; then echo "$1: Permission denied" >&2; exit 13; fi
-  chmod --reference="$target" -- "$2.out" 2>/dev/null || true
-fi
-mv -f -- "$2.out" "$target"
-rm -f -- "$2"
-""",
-    WriteMode.APPEND: """\
-set -e
-{decode} < "$2" > "$2.out"
-cat < "$2.out" >> "$1"
-rm -f -- "$2" "$2.out"
-""",
-}
 
 
 def _texts(name: str, values: Sequence[str]) -> list[str]:
@@ -278,40 +377,3 @@ def _edit(edit: Mapping[str, str]) -> Edit:
             f"an edit needs oldText, which must not be empty, and newText: {dict(edit)!r:.200}"
         )
     return Edit(old, new)
-
-
-def _as_text(content: str | bytes) -> str | None:
-    """The content as text that can travel as it is; None for bytes that are not UTF-8."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, bytes | bytearray | memoryview):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidInputError(f"content must be text or bytes, not {type(content).__name__}")
-    try:
-        return bytes(content).decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _text_chunks(text: str) -> Iterator[str]:
-    """Split text so that each part has at most `TEXT_CHUNK` bytes as UTF-8."""
-    try:
-        data = text.encode()
-    except UnicodeEncodeError as exc:
-        raise InvalidInputError(
-            f"content cannot be written as UTF-8 ({exc.reason}): pass bytes instead"
-        ) from exc
-    start = 0
-    while start < len(data) or start == 0:
-        end = min(start + TEXT_CHUNK, len(data))
-        while end < len(data) and data[end] & 0xC0 == 0x80:  # never inside a character
-            end -= 1
-        yield data[start:end].decode()
-        if end == len(data):
-            return
-        start = end
-
-
-def _base64_chunks(content: str | bytes) -> Iterator[str]:
-    data = memoryview(content if not isinstance(content, str) else content.encode())
-    for start in range(0, len(data), BYTES_CHUNK):  # a multiple of 3: parts join without padding
-        yield base64.b64encode(data[start : start + BYTES_CHUNK]).decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from ..protocol._wire import to_json
 from ..protocol.file_system import DirectoryEntry, FileChangeEvent, FileFacts
 from .base import ApiResponse
 from .sessions import OperationResult
@@ -12,6 +13,17 @@ from .sessions import OperationResult
 @attrs.frozen(eq=False, repr=False)
 class BoolResult(OperationResult[bool]):
     """The result of an operation that has nothing to tell but that it worked."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class EditResult(BoolResult):
+    """What an edit changed in a file, or would change.
+
+    Attributes:
+        diff: The difference in the unified format; empty when nothing differs.
+    """
+
+    diff: str = attrs.field(default="", kw_only=True)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -117,6 +129,11 @@ class FileChangeResult(ApiResponse):
 
     events: list[FileChangeEvent] = attrs.field(factory=list[FileChangeEvent])
 
+    @property
+    def raw_data(self) -> str:
+        """The changes as JSON text, as the service writes them."""
+        return to_json(self.events)
+
     def has_changes(self) -> bool:
         """Whether anything changed."""
         return bool(self.events)
@@ -141,3 +158,59 @@ class FileChangeResult(ApiResponse):
     def _files(self, event_type: str) -> list[str]:
         files = (event for event in self.events if event.path_type == "file")
         return [event.path for event in files if event.event_type == event_type]
+
+
+@attrs.frozen(eq=False, repr=False)
+class UploadResult(ApiResponse):
+    """What became of a file that was sent to a session.
+
+    A failure keeps what is known about the steps before it.
+
+    Attributes:
+        request_id_upload_url: Identifier of the request for the address of the file.
+        request_id_sync: Identifier of the request that brought the file into the session.
+        http_status: What the store answered; None when it was not asked.
+        etag: What the store calls the file; None when it did not say.
+        bytes_sent: How many bytes the store took.
+        path: Where the file is in the session.
+    """
+
+    request_id_upload_url: str | None = attrs.field(default=None, kw_only=True)
+    request_id_sync: str | None = attrs.field(default=None, kw_only=True)
+    http_status: int | None = attrs.field(default=None, kw_only=True)
+    etag: str | None = attrs.field(default=None, kw_only=True)
+    bytes_sent: int = attrs.field(default=0, kw_only=True)
+    path: str = attrs.field(default="", kw_only=True)
+
+    def unwrap(self) -> str:
+        """Return `path`, or raise what went wrong."""
+        self._check()
+        return self.path
+
+
+@attrs.frozen(eq=False, repr=False)
+class DownloadResult(ApiResponse):
+    """What became of a file that was fetched from a session.
+
+    A failure keeps what is known about the steps before it.
+
+    Attributes:
+        request_id_download_url: Identifier of the request for the address of the file.
+        request_id_sync: Identifier of the request that brought the file out of the session.
+        http_status: What the store answered; None when it was not asked.
+        bytes_received: How many bytes arrived.
+        path: Where the file is in the session.
+        local_path: Where it was to go on the local machine.
+    """
+
+    request_id_download_url: str | None = attrs.field(default=None, kw_only=True)
+    request_id_sync: str | None = attrs.field(default=None, kw_only=True)
+    http_status: int | None = attrs.field(default=None, kw_only=True)
+    bytes_received: int = attrs.field(default=0, kw_only=True)
+    path: str = attrs.field(default="", kw_only=True)
+    local_path: str = attrs.field(default="", kw_only=True)
+
+    def unwrap(self) -> str:
+        """Return `local_path`, or raise what went wrong."""
+        self._check()
+        return self.local_path

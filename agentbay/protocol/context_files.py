@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
 from ..errors import InvalidInputError
-from ._calls import Action, Envelope, a_path, not_blank
+from ._calls import Action, Paged, a_path, not_blank
 from ._wire import Pascal, named
 
 
@@ -37,7 +37,7 @@ class ContextFileEntry(Pascal):
 
 
 @attrs.frozen
-class ContextFilePage:
+class ContextFilePage(Pascal):
     """One page of the files of a context."""
 
     entries: list[ContextFileEntry]
@@ -54,42 +54,25 @@ class FileUrl(Pascal):
     expire_time: int | None = None
 
 
+def _positive(_: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidInputError(f"{attribute.name} must be a positive integer, not {value!r:.80}")
+
+
 @attrs.frozen(kw_only=True)
 class ListContextFiles(
-    Action[ContextFilePage], action="DescribeContextFiles", returns=ContextFilePage
+    Paged[ContextFilePage], action="DescribeContextFiles", returns=ContextFilePage
 ):
     """List a directory of a context: by the number of a page, or by the token of the next."""
 
     context_id: str = attrs.field(validator=not_blank)
     parent_folder_path: str
-    page_number: int | None = None
-    page_size: int | None = None
-    max_results: int | None = named(query=True, default=None)
+    page_number: int | None = attrs.field(default=None, validator=_positive)
+    page_size: int | None = attrs.field(default=None, validator=_positive)
+    max_results: int | None = named(query=True, default=None, validator=_positive)
     next_token: str | None = named(query=True, default=None)
-
-    def __attrs_post_init__(self) -> None:
-        for name in ("page_number", "page_size", "max_results"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InvalidInputError(f"{name} must be a positive integer, not {value!r}")
-
-    def payload(self, reply: Envelope) -> Any:
-        """The page: the entries, and what the envelope says about the others."""
-        return {
-            "entries": super().payload(reply) or [],
-            "count": reply.count,
-            "next_token": reply.next_token,
-            "max_results": reply.max_results,
-        }
-
-    def render(self, value: ContextFilePage) -> dict[str, Any]:
-        """The envelope fields of a page."""
-        return {
-            **super().render(cast(Any, value.entries)),
-            "Count": value.count,
-            "NextToken": value.next_token,
-            "MaxResults": value.max_results,
-        }
 
 
 @attrs.frozen

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self, cast
 
 import attrs
 
 from ..errors import FileError, InvalidInputError
 from ._calls import Content, Tool, a_path
-from ._wire import Camel, WireError, named, to_json
+from ._wire import Camel, WireError, decode, encode, named, shape, to_json
 
 SERVER = "wuying_filesystem"
 NO_MATCHES = "No matches found"
+
+# A fence is longer where the text in it has one of its own.
+_FENCED = re.compile(r"(?P<fence>`{3,})diff\n(?P<difference>.*)(?P=fence)\s*", re.DOTALL)
 
 # One message of the tool channel holds 63 KiB. Text travels as it is, bytes as base64.
 TEXT_CHUNK = 51 * 1024
@@ -99,6 +104,22 @@ class FileChangeEvent(Camel):
     path: str = ""
     path_type: str = ""
 
+    def to_dict(self) -> dict[str, str]:
+        """The change with the names that travel."""
+        return cast("dict[str, str]", encode(self))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` gives.
+
+        Raises:
+            WireError: Something in it is no text.
+        """
+        return decode(cls, data)
+
+    _to_dict = to_dict
+    _from_dict = from_dict
+
 
 @attrs.frozen
 class Edit(Camel):
@@ -139,7 +160,8 @@ class EditFile(Tool[str], tool="edit_file", server=SERVER, error=FileError):
 
     def read(self, text: str) -> str:
         """The difference, without its code fence."""
-        return text.removeprefix("```diff\n").removesuffix("```\n")
+        found = _FENCED.fullmatch(text)
+        return found["difference"] if found else text
 
     def write(self, value: str) -> Content:
         """The difference in a code fence."""
@@ -210,8 +232,9 @@ class ReadFile(Tool[bytes], tool="read_file", server=SERVER, error=FileError):
         binary = self.format == "binary"
         try:
             return base64.b64decode(text, validate=True) if binary else text.encode()
-        except ValueError as exc:
-            raise WireError(f"not {'base64' if binary else 'UTF-8'}: {text!r:.80}") from exc
+        except ValueError:
+            pass  # no cause: it may hold the text, in which there may be a credential
+        raise WireError(f"not {'base64' if binary else 'UTF-8'}: {shape(text)}")
 
     def write(self, value: bytes) -> Content:
         """The bytes as base64, or as text."""
@@ -318,6 +341,16 @@ def write_mode(mode: str) -> WriteMode:
         raise InvalidInputError(
             f"Invalid write mode: {mode}. Must be 'overwrite' or 'append'."
         ) from exc
+
+
+def check_interval(interval: float) -> None:
+    """Refuse a time between two looks that is none.
+
+    Raises:
+        InvalidInputError: It is not positive, or endless.
+    """
+    if not 0 < interval < math.inf:
+        raise InvalidInputError(f"interval must be positive, in seconds, not {interval!r}")
 
 
 def _lines(text: str) -> list[str]:

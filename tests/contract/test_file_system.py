@@ -503,18 +503,27 @@ async def test_edits_are_made_one_after_the_other(session: AsyncSession) -> None
     await files.write_file("/tmp/a.txt", "red red\nblue 📏\n")
 
     edits = [{"oldText": "red", "newText": "green"}, {"oldText": "green red\nblue", "newText": "x"}]
-    assert (await files.edit_file("/tmp/a.txt", edits)).success
+    result = await files.edit_file("/tmp/a.txt", edits)
 
+    assert result.unwrap() is True
     assert (await files.read_file("/tmp/a.txt")).content == "x 📏\n"
+    lines = result.diff.splitlines()
+    assert [line[1:] for line in lines if line[0] == "-"][1:] == ["red red", "blue 📏"]
+    assert [line[1:] for line in lines if line[0] == "+"][1:] == ["x 📏"]
 
 
-async def test_a_dry_run_changes_nothing(session: AsyncSession) -> None:
+async def test_a_dry_run_shows_the_difference_and_changes_nothing(session: AsyncSession) -> None:
     files = session.file_system
     await files.write_file("/tmp/a.txt", "red")
     edit = {"oldText": "red", "newText": "green"}
 
-    assert (await files.edit_file("/tmp/a.txt", [edit], dry_run=True)).success
+    tried = await files.edit_file("/tmp/a.txt", [edit], dry_run=True)
+
+    assert tried.data is True
+    assert "-red" in tried.diff
+    assert "+green" in tried.diff
     assert (await files.read_file("/tmp/a.txt")).content == "red"
+    assert (await files.edit_file("/tmp/a.txt", [edit])).diff == tried.diff
 
 
 async def test_an_edit_without_a_match_leaves_the_file(session: AsyncSession) -> None:
@@ -523,7 +532,9 @@ async def test_an_edit_without_a_match_leaves_the_file(session: AsyncSession) ->
     edits = [{"oldText": "red", "newText": "green"}, {"oldText": "yellow", "newText": "x"}]
 
     _failed(await files.edit_file("/tmp/a.txt", edits), "yellow")
-    _failed(await files.edit_file("/tmp/a.txt", edits, True), "yellow")
+    failed = await files.edit_file("/tmp/a.txt", edits, True)
+    _failed(failed, "yellow")
+    assert (failed.data, failed.diff) == (None, "")
     assert (await files.read_file("/tmp/a.txt")).content == "red"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from agentbay import AgentBayError, APIError, InvalidInputError, TransportError
+from agentbay import (
+    AgentBayError,
+    APIError,
+    FileTransferError,
+    InvalidInputError,
+    TransportError,
+)
+from agentbay._async import _local_files
 from agentbay._async.extension import AsyncExtensionsService
 from agentbay.protocol.extension import Extension, ExtensionOption
 
@@ -78,8 +86,50 @@ async def test_an_extension_is_put_under_a_name_of_its_own(package: Path) -> Non
     assert cloud.sent[1].form["ContextId"] == "SdkCtx-1"
     assert cloud.sent[1].form["FilePath"] == f"/tmp/extensions/{extension.id}"
     put = cloud.requests[2]
-    assert (put.method, put.content, str(put.url)) == ("PUT", b"PK-zip", PUT)
+    assert (put.method, put.content) == ("PUT", b"PK-zip")
+    assert httpx.URL.__str__(put.url) == PUT  # which `str` does not show: it is a credential
     assert KEY not in str(put.headers.raw)
+
+
+_LARGE = b"PK" + b"0123456789abcdef" * 100_000
+
+
+@pytest.fixture
+def large(package: Path) -> Path:
+    package.write_bytes(_LARGE)
+    return package
+
+
+async def test_an_extension_is_read_in_pieces_while_it_is_sent(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    at_once: list[Path] = []
+
+    class Watched(io.FileIO):
+        def read(self, size: int = -1, /) -> Any:
+            asked.append(size)
+            return super().read(size)
+
+    monkeypatch.setattr(_local_files, "_open", Watched)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: at_once.append(path))
+    cloud = Cloud()
+    await _service(cloud).create(large)
+    put = cloud.requests[2]
+    assert put.content == _LARGE
+    assert put.headers["content-length"] == str(len(_LARGE))
+    assert len(asked) > 6
+    assert 0 < min(asked) <= max(asked) <= 262_144
+    assert at_once == []
+
+
+async def test_an_extension_that_gets_shorter_meanwhile_is_an_error(package: Path) -> None:
+    def shrink(_: Sent) -> httpx.Response:
+        package.write_bytes(b"")
+        return ok({"Url": PUT, "ExpireTime": 1})
+
+    with pytest.raises(FileTransferError, match="shorter"):
+        await _service(Cloud(GetContextFileUploadUrl=shrink)).create(package)
 
 
 async def test_a_name_is_looked_up_as_a_name_and_an_identifier_as_one() -> None:
