@@ -82,7 +82,7 @@ def capture(page: Page, *, full_page: bool, options: dict[str, Any]) -> Any:
             value = steps.send(value)
     except StopIteration as done:
         return done.value
-    except _page_errors() as exc:
+    except page_errors() as exc:
         raise _failed(exc) from exc
     return _finish(steps, value)
 
@@ -135,7 +135,7 @@ async def _finish(steps: _Steps, pending: Awaitable[Any]) -> bytes:
             pending = steps.send(value)
     except StopIteration as done:
         return cast("bytes", done.value)
-    except _page_errors() as exc:
+    except page_errors() as exc:
         raise _failed(exc) from exc
 
 
@@ -144,11 +144,11 @@ async def _give_up(steps: _Steps, reason: BaseException) -> None:
     with anyio.move_on_after(_CLEAN_UP_LIMIT, shield=True):
         try:
             await steps.throw(reason)
-        except (type(reason), *_page_errors()):
+        except (type(reason), *page_errors()):
             return
 
 
-def _page_errors() -> tuple[type[Exception], ...]:
+def page_errors() -> tuple[type[Exception], ...]:
     """What Playwright raises; it is no dependency, so it is looked for where a page brings it."""
     modules = (sys.modules.get(f"playwright.{name}_api") for name in ("sync", "async"))
     return tuple({module.Error for module in modules if module is not None})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from .._results.base import raising
-from ..errors import AgentBayError, APIError, BrowserError, InvalidInputError, UnavailableError
+from ..errors import AgentBayError, APIError, BrowserError, InvalidInputError
 from ..protocol.browser import (
     BrowserNotifyMessage,
     BrowserOption,
@@ -16,8 +17,13 @@ from ..protocol.browser import (
     StopChrome,
 )
 from ..protocol.sessions import GetLink, LinkData
+from ._notifications import SERVER as NOTIFICATIONS
+from ._notifications import Notifications, takeover_done
 from ._page import Page, capture
 from ._resource import Resource
+
+if TYPE_CHECKING:
+    from .browser_operator import AsyncBrowserOperator
 
 # Seconds: a browser starts, and what its contexts hold is brought to it, before the answer.
 _START_LIMIT = 120.0
@@ -42,6 +48,7 @@ class AsyncBrowser(Resource):
     _initialized: bool = False
     _port: int | None = None
     _error: AgentBayError | None = None
+    _notifications: Notifications | None = None
 
     async def initialize(self, option: BrowserOption | None = None) -> bool:
         """Start the browser. One that is started already is left as it is.
@@ -120,7 +127,7 @@ class AsyncBrowser(Resource):
 
     @property
     def error(self) -> AgentBayError | None:
-        """Why the browser did not start; None when it did, or was not asked to."""
+        """Why the browser did not start, or what else answered False; None before that."""
         return self._error
 
     @property
@@ -152,33 +159,100 @@ class AsyncBrowser(Resource):
         self._check()
         return capture(page, full_page=full_page, options=options)
 
-    @property
-    def operator(self) -> NoReturn:
-        """Not in this release: acting on pages in natural language."""
-        raise _later("browser.operator", "acting on pages in natural language")
+    @cached_property
+    def operator(self) -> AsyncBrowserOperator:
+        """Act on pages in natural language."""
+        from .browser_operator import AsyncBrowserOperator
+
+        return AsyncBrowserOperator(self._session, self)
 
     @property
-    def agent(self) -> NoReturn:
-        """Not in this release: acting on pages in natural language."""
-        raise _later("browser.agent", "acting on pages in natural language")
+    def agent(self) -> AsyncBrowserOperator:
+        """Same as `operator`."""
+        return self.operator
 
     async def register_callback(
-        self, callback: Callable[[BrowserNotifyMessage], Awaitable[object]]
+        self, callback: Callable[[BrowserNotifyMessage], Awaitable[object] | None]
     ) -> bool:
-        """Not in this release: messages of the browser come with the WebSocket connection."""
-        raise _later("browser.register_callback", "messages of the browser")
+        """Be told when the browser needs its user, or needs them no longer.
+
+        Replaces the callback that was registered before. When it raises, that is logged, and
+        it is called for the next message all the same.
+
+        Args:
+            callback: Receives each message. It may answer with `send_takeover_done`.
+
+        Returns:
+            Whether the session can tell. When it cannot, `error` says why.
+
+        Raises:
+            InvalidInputError: `callback` cannot be called.
+
+        Example:
+            async def help(message: BrowserNotifyMessage) -> None:
+                if message.action == "takeover":
+                    await solve_captcha()
+                    await session.browser.send_takeover_done(message.id)
+
+            await session.browser.register_callback(help)
+        """
+        if not callable(callback):
+            raise InvalidInputError(f"callback must be a function, not {callback!r:.80}")
+        try:
+            connection = await self._session._websocket()
+            async with connection.subscribe(NOTIFICATIONS):  # opens it
+                await self.unregister_callback()
+                self._notifications = Notifications(connection, callback)
+        except AgentBayError as exc:
+            self._error = exc
+            return False
+        return True
 
     async def unregister_callback(self) -> None:
-        """Not in this release: messages of the browser come with the WebSocket connection."""
-        raise _later("browser.unregister_callback", "messages of the browser")
+        """Be told nothing more. What else uses the session's connection is not disturbed."""
+        notifications, self._notifications = self._notifications, None
+        if notifications is not None:
+            notifications.stop()
 
     async def send_notify_message(self, notify_message: BrowserNotifyMessage) -> bool:
-        """Not in this release: messages to the browser come with the WebSocket connection."""
-        raise _later("browser.send_notify_message", "messages to the browser")
+        """Tell the browser something about its user.
+
+        Args:
+            notify_message: What to tell.
+
+        Returns:
+            Whether it was sent. When it was not, `error` says why.
+
+        Raises:
+            InvalidInputError: `notify_message` is no `BrowserNotifyMessage`.
+        """
+        if not isinstance(notify_message, BrowserNotifyMessage):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInputError(
+                f"notify_message must be a BrowserNotifyMessage, not {notify_message!r:.80}"
+            )
+        try:
+            connection = await self._session._websocket()
+            await connection.send_data(NOTIFICATIONS, notify_message.to_map())
+        except AgentBayError as exc:
+            self._error = exc
+            return False
+        return True
 
     async def send_takeover_done(self, notify_id: int) -> bool:
-        """Not in this release: messages to the browser come with the WebSocket connection."""
-        raise _later("browser.send_takeover_done", "messages to the browser")
+        """Tell the browser that its user did what it asked for.
+
+        Args:
+            notify_id: The `id` of the message that asked.
+
+        Returns:
+            Whether it was sent. When it was not, `error` says why.
+
+        Raises:
+            InvalidInputError: `notify_id` is no whole number.
+        """
+        if not isinstance(notify_id, int) or isinstance(notify_id, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInputError(f"notify_id must be a whole number, not {notify_id!r:.80}")
+        return await self.send_notify_message(takeover_done(notify_id))
 
     async def _start(self, option: BrowserOption) -> None:
         values = {**option.to_map(), **self._surroundings()}
@@ -208,9 +282,3 @@ class AsyncBrowser(Resource):
     def _check(self) -> None:
         if not self._initialized:
             raise BrowserError("there is no browser: call initialize() first")
-
-
-def _later(name: str, what: str) -> UnavailableError:
-    return UnavailableError(
-        f"{name} is not in this release of agentbay: {what} comes with the WebSocket connection"
-    )

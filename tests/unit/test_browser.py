@@ -6,7 +6,7 @@ import base64
 import json
 import sys
 import types
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import anyio
 import httpx
 import pytest
 
-from agentbay import AgentBayError, APIError, InvalidInputError, ProtocolError, UnavailableError
+from agentbay import AgentBayError, APIError, InvalidInputError, ProtocolError
 from agentbay._async.browser import AsyncBrowser
 from agentbay._sync._base import _bridge
 from agentbay.errors import BrowserError
@@ -432,32 +432,7 @@ async def test_a_browser_that_another_program_started_can_be_used() -> None:
     assert service.actions == ["GetCdpLink"]
 
 
-# -- what comes later ------------------------------------------------------------------
-
-LATER: dict[str, Callable[[AsyncBrowser], Awaitable[object]]] = {
-    "register_callback": lambda b: b.register_callback(_nothing),
-    "unregister_callback": lambda b: b.unregister_callback(),
-    "send_notify_message": lambda b: b.send_notify_message(BrowserNotifyMessage()),
-    "send_takeover_done": lambda b: b.send_takeover_done(1),
-}
-
-
-async def _nothing(_: BrowserNotifyMessage) -> None:
-    return
-
-
-@pytest.mark.parametrize("name", LATER)
-async def test_messages_are_refused_by_name(name: str) -> None:
-    _, browser = _browser()
-    with pytest.raises(UnavailableError, match=name):
-        await LATER[name](browser)
-
-
-def test_acting_on_pages_is_refused_by_name() -> None:
-    _, browser = _browser()
-    for name in ("operator", "agent"):
-        with pytest.raises(UnavailableError, match=name):
-            getattr(browser, name)
+# -- messages ------------------------------------------------------------------------
 
 
 def test_a_message_is_written_without_what_it_has_not() -> None:
