@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from .._results.application import AppOperationResult, ProcessListResult
+from .._results.application import (
+    AppOperationResult,
+    InstalledAppListResult,
+    ProcessListResult,
+)
+from .._results.computer import ScreenshotResult
 from .._results.file_system import BoolResult
-from .._results.sessions import LinkResult
 from .._results.window import WindowInfoResult, WindowListResult
 from ..protocol._calls import Tool
-from ..protocol.application import Process
-from ..protocol.computer import SystemScreenshot
+from ..protocol._images import Image
+from ..protocol.application import InstalledApp, Process
 from ..protocol.window import Window
 from ._resource import Resource
 
@@ -35,6 +39,10 @@ class Desktop(Resource):
         reply = await self._call(call)
         return AppOperationResult(reply.request_id, True)
 
+    async def _apps(self, call: Tool[list[InstalledApp]]) -> InstalledAppListResult:
+        reply = await self._call(call)
+        return InstalledAppListResult(reply.request_id, True, reply.value)
+
     async def _processes(self, call: Tool[list[Process]]) -> ProcessListResult:
         reply = await self._call(call)
         return ProcessListResult(reply.request_id, True, reply.value)
@@ -49,6 +57,15 @@ class Desktop(Resource):
         reply = await self._call(call, timeout=waiting(timeout_ms))
         return WindowInfoResult(reply.request_id, True, reply.value)
 
-    async def _screen(self) -> LinkResult:
-        reply = await self._call(SystemScreenshot())
-        return LinkResult(reply.request_id, True, reply.value)
+    async def _picture(self, call: Tool[Image]) -> ScreenshotResult:
+        reply = await self._call(call)
+        image = reply.value
+        return ScreenshotResult(
+            reply.request_id,
+            True,
+            image.type,
+            image.data,
+            image.mime_type,
+            image.width,
+            image.height,
+        )

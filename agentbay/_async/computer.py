@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._results.application import (
-    AppOperationResult,
-    InstalledAppListResult,
-    ProcessListResult,
-)
 from .._results.base import reported
 from .._results.computer import ScreenshotResult
 from .._results.file_system import BoolResult
-from .._results.sessions import LinkResult, OperationResult
-from .._results.window import WindowInfoResult, WindowListResult
-from ..protocol import application as apps
+from .._results.sessions import OperationResult
 from ..protocol import computer as tools
-from ..protocol import window as windows
 from ..protocol.computer import (
     CursorPosition,
     MouseButton,
@@ -27,10 +19,12 @@ from ..protocol.computer import (
     pressed,
     scroll_direction,
 )
-from ._desktop import Desktop
+from ._desktop_apps import Applications
+from ._desktop_screen import Screen
+from ._desktop_windows import Windows
 
 
-class AsyncComputer(Desktop):
+class AsyncComputer(Screen, Windows, Applications):
     """Uses the desktop of a session, as a person would.
 
     Coordinates are pixels, counted from the upper left corner of the screen. A button or a
@@ -153,16 +147,6 @@ class AsyncComputer(Desktop):
         reply = await self._call(tools.GetScreenSize())
         return OperationResult(reply.request_id, True, reply.value)
 
-    @reported(LinkResult)
-    async def screenshot(self) -> LinkResult:
-        """Take a picture of the screen, and get an address of it.
-
-        Returns:
-            In `data` the address of a PNG file. It works for an hour, for everyone who has
-            it.
-        """
-        return await self._screen()
-
     async def beta_take_screenshot(self, format: str = "png") -> ScreenshotResult:
         """Take a picture of the screen, and get its bytes.
 
@@ -177,141 +161,7 @@ class AsyncComputer(Desktop):
             shot = await session.computer.beta_take_screenshot()
             Path("screen.png").write_bytes(shot.data)
         """
-        reply = await self._call(tools.Screenshot(format))
-        image = reply.value
-        return ScreenshotResult(
-            reply.request_id,
-            True,
-            image.type,
-            image.data,
-            image.mime_type,
-            image.width,
-            image.height,
-        )
-
-    @reported(WindowListResult)
-    async def list_root_windows(self, timeout_ms: int = 3000) -> WindowListResult:
-        """List the windows that are in no other one.
-
-        Right after `start_app`, a window may not be there yet: ask again until it is.
-
-        Args:
-            timeout_ms: How long the service may take, in milliseconds.
-
-        Example:
-            for window in (await session.computer.list_root_windows()).unwrap():
-                print(window.window_id, window.title)
-        """
-        return await self._windows(windows.ListRootWindows(timeout_ms), timeout_ms)
-
-    @reported(WindowInfoResult)
-    async def get_active_window(self, timeout_ms: int | None = None) -> WindowInfoResult:
-        """Tell which window has the focus.
-
-        Args:
-            timeout_ms: How long the service may take, in milliseconds; its own choice by
-                default.
-
-        Returns:
-            The window; None in `window` when none has the focus.
-        """
-        return await self._window(windows.GetActiveWindow(timeout_ms), timeout_ms)
-
-    @reported(BoolResult)
-    async def activate_window(self, window_id: int) -> BoolResult:
-        """Bring a window to the front and give it the focus."""
-        return await self._done(windows.ActivateWindow(window_id))
-
-    @reported(BoolResult)
-    async def close_window(self, window_id: int) -> BoolResult:
-        """Close a window."""
-        return await self._done(windows.CloseWindow(window_id))
-
-    @reported(BoolResult)
-    async def maximize_window(self, window_id: int) -> BoolResult:
-        """Let a window fill the screen beside panels."""
-        return await self._done(windows.MaximizeWindow(window_id))
-
-    @reported(BoolResult)
-    async def minimize_window(self, window_id: int) -> BoolResult:
-        """Hide a window but for its place in the task bar."""
-        return await self._done(windows.MinimizeWindow(window_id))
-
-    @reported(BoolResult)
-    async def restore_window(self, window_id: int) -> BoolResult:
-        """Undo what `maximize_window`, `minimize_window` and `fullscreen_window` did."""
-        return await self._done(windows.RestoreWindow(window_id))
-
-    @reported(BoolResult)
-    async def fullscreen_window(self, window_id: int) -> BoolResult:
-        """Let a window fill the whole screen."""
-        return await self._done(windows.FullscreenWindow(window_id))
-
-    @reported(BoolResult)
-    async def resize_window(self, window_id: int, width: int, height: int) -> BoolResult:
-        """Change the size of a window, in pixels."""
-        return await self._done(windows.ResizeWindow(window_id, width, height))
-
-    @reported(BoolResult)
-    async def focus_mode(self, on: bool) -> BoolResult:
-        """Keep the focus where it is when a window opens, or end that."""
-        return await self._done(windows.FocusMode(on))
-
-    @reported(InstalledAppListResult)
-    async def get_installed_apps(
-        self, start_menu: bool = True, desktop: bool = False, ignore_system_apps: bool = True
-    ) -> InstalledAppListResult:
-        """List the applications that can be started.
-
-        Args:
-            start_menu: List those of the start menu.
-            desktop: List those on the desktop.
-            ignore_system_apps: Leave out those of the system.
-        """
-        call = apps.GetInstalledApps(start_menu, desktop, ignore_system_apps)
-        reply = await self._call(call)
-        return InstalledAppListResult(reply.request_id, True, reply.value)
-
-    @reported(ProcessListResult)
-    async def start_app(
-        self, start_cmd: str, work_directory: str = "", activity: str = ""
-    ) -> ProcessListResult:
-        """Start an application.
-
-        Args:
-            start_cmd: Its command, as `get_installed_apps` gives it.
-            work_directory: Where to start it.
-            activity: What to open, on a mobile device.
-
-        Returns:
-            The processes that were started; a web browser has several.
-
-        Example:
-            apps = (await session.computer.get_installed_apps()).unwrap()
-            await session.computer.start_app(apps[0].start_cmd)
-        """
-        call = apps.StartApp(start_cmd, work_directory or None, activity or None)
-        return await self._processes(call)
-
-    @reported(ProcessListResult)
-    async def list_visible_apps(self) -> ProcessListResult:
-        """List the processes that have a window on the screen."""
-        return await self._processes(apps.ListVisibleApps())
-
-    @reported(AppOperationResult)
-    async def stop_app_by_pname(self, pname: str) -> AppOperationResult:
-        """Stop every process of a name."""
-        return await self._stopped(apps.StopAppByName(pname))
-
-    @reported(AppOperationResult)
-    async def stop_app_by_pid(self, pid: int) -> AppOperationResult:
-        """Stop one process."""
-        return await self._stopped(apps.StopAppByPid(pid))
-
-    @reported(AppOperationResult)
-    async def stop_app_by_cmd(self, stop_cmd: str) -> AppOperationResult:
-        """Stop an application with its stop command."""
-        return await self._stopped(apps.StopAppByCommand(stop_cmd))
+        return await self._picture(tools.Screenshot(format))
 
     @reported(BoolResult)
     async def _click(self, x: int, y: int, button: MouseButton) -> BoolResult:

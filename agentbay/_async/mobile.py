@@ -14,21 +14,18 @@ from .._results.base import reported
 from .._results.computer import ScreenshotResult
 from .._results.file_system import BoolResult
 from .._results.mobile import AdbUrlResult
-from .._results.sessions import LinkResult
 from .._results.ui import UIElementListResult
 from .._transport import Reply
-from ..errors import APIError, CommandError, InvalidInputError
+from ..errors import APIError, CommandError
 from ..protocol import application as apps
 from ..protocol import mobile as tools
 from ..protocol import ui
-from ..protocol._calls import Tool
-from ..protocol._images import Image
 from ..protocol.command import Shell
-from ..protocol.computer import InputText, Screenshot
+from ..protocol.computer import Screenshot
 from ..protocol.extra_configs import AppManagerRule, MobileExtraConfig, MobileSimulateConfig
-from ..protocol.key_codes import KeyCode
 from ..protocol.sessions import GetAdbLink, GetLink, LinkData
-from ._desktop import Desktop, waiting
+from ._desktop import waiting
+from ._desktop_screen import Touchscreen
 
 # What the gateway of a region answers to actions that it does not have.
 _NOT_OFFERED = "InvalidAction.NotFound"
@@ -36,7 +33,7 @@ _NOT_OFFERED = "InvalidAction.NotFound"
 _LISTS = {"White": tools.app_whitelist_script, "Black": tools.app_blacklist_script}
 
 
-class AsyncMobile(Desktop):
+class AsyncMobile(Touchscreen):
     """Uses a mobile device: fingers, keys, applications and settings.
 
     Coordinates are pixels, counted from the upper left corner of the screen.
@@ -53,38 +50,6 @@ class AsyncMobile(Desktop):
     async def tap(self, x: int, y: int) -> BoolResult:
         """Touch the screen at a point."""
         return await self._done(tools.Tap(x, y))
-
-    @reported(BoolResult)
-    async def swipe(
-        self, start_x: int, start_y: int, end_x: int, end_y: int, duration_ms: int = 300
-    ) -> BoolResult:
-        """Move a finger over the screen, within a time in milliseconds."""
-        return await self._done(ui.Swipe(start_x, start_y, end_x, end_y, duration_ms))
-
-    @reported(BoolResult)
-    async def input_text(self, text: str) -> BoolResult:
-        """Type a text where the focus is."""
-        return await self._done(InputText(text))
-
-    @reported(BoolResult)
-    async def send_key(self, key: KeyCode | int) -> BoolResult:
-        """Press a key of the device.
-
-        Example:
-            await session.mobile.send_key(KeyCode.HOME)
-        """
-        return await self._done(ui.SendKey(key))
-
-    @reported(UIElementListResult)
-    async def get_clickable_ui_elements(self, timeout_ms: int = 2000) -> UIElementListResult:
-        """List what can be clicked on the screen.
-
-        Args:
-            timeout_ms: How long the service may take, in milliseconds.
-        """
-        call = ui.GetClickableUIElements(timeout_ms)
-        reply = await self._call(call, timeout=waiting(timeout_ms))
-        return UIElementListResult(reply.request_id, True, reply.value)
 
     @reported(UIElementListResult)
     async def get_all_ui_elements(
@@ -108,16 +73,6 @@ class AsyncMobile(Desktop):
         return UIElementListResult(
             reply.request_id, True, tree.elements, raw=tree.raw, format=tree.format
         )
-
-    @reported(LinkResult)
-    async def screenshot(self) -> LinkResult:
-        """Take a picture of the screen, and get an address of it.
-
-        Returns:
-            In `data` the address of a PNG file. It works for an hour, for everyone who has
-            it.
-        """
-        return await self._screen()
 
     async def beta_take_screenshot(self, format: str = "png") -> ScreenshotResult:
         """Take a picture of the screen, and get its bytes.
@@ -165,8 +120,7 @@ class AsyncMobile(Desktop):
             desktop: Those on the home screen.
             ignore_system_apps: Leave out those of the system.
         """
-        reply = await self._call(apps.GetInstalledApps(start_menu, desktop, ignore_system_apps))
-        return InstalledAppListResult(reply.request_id, True, reply.value)
+        return await self._apps(apps.GetInstalledApps(start_menu, desktop, ignore_system_apps))
 
     @reported(ProcessListResult)
     async def start_app(
@@ -284,19 +238,6 @@ class AsyncMobile(Desktop):
                 raise
         return await client.send(GetLink(session_id, "adb", options=option))
 
-    async def _picture(self, call: Tool[Image]) -> ScreenshotResult:
-        reply = await self._call(call)
-        image = reply.value
-        return ScreenshotResult(
-            reply.request_id,
-            True,
-            image.type,
-            image.data,
-            image.mime_type,
-            image.width,
-            image.height,
-        )
-
     async def _set(self, script: str) -> BoolResult:
         reply = await self._call(Shell(script))
         shell = reply.value
@@ -330,9 +271,7 @@ def _scripts(config: MobileExtraConfig) -> list[str]:
 def _rule(rule: AppManagerRule) -> list[str]:
     if not rule.app_package_name_list:
         return []
-    if rule.rule_type not in _LISTS:
-        raise InvalidInputError(f"rule_type must be White or Black, not {rule.rule_type!r:.80}")
-    return [_LISTS[rule.rule_type](rule.app_package_name_list)]
+    return [_LISTS[rule.rule_type or ""](rule.app_package_name_list)]
 
 
 def _stamp() -> int:

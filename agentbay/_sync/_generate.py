@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from ._generate_class import MARK, Module, UnsupportedError
-from ._generate_read import async_classes, public_members
+from ._generate_read import Base, async_classes, public_members
 from ._generate_text import tidy
 
 PACKAGE = Path(__file__).parent.parent
@@ -28,10 +28,10 @@ def generate(source: Path) -> dict[str, str]:
     public = {p: async_classes(tree) for p, tree in trees.items() if not p.name.startswith("_")}
     classes = {n.name: n.name.removeprefix("Async") for found in public.values() for n in found}
     bases = {
-        node.name: public_members(node)
-        for tree in trees.values()
+        node.name: Base(path, tree, node)
+        for path, tree in trees.items()
         for node in tree.body
-        if isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.ClassDef) and public_members(node)
     }
     texts = {p.name: Module(p, classes, bases).render() for p, found in public.items() if found}
     return tidy(texts)

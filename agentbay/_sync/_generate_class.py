@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ._generate_read import (
+    Base,
     Function,
     alias_target,
     argument,
     async_classes,
+    bases_of,
     decorators,
     has_yield,
     member_name,
     own_names,
+    public_members,
     strip_none,
 )
 from ._generate_text import (
@@ -41,12 +44,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cached_property
 from typing import Self, assert_never, cast, overload
+from .._async._page_target import page_target
 from ._base import Wrapper, _bridge
 """
 SPECIAL = {"__init__", "__aenter__", "__aexit__", "__aiter__"}
 STREAMS = {"AsyncIterator", "AsyncGenerator", "AsyncIterable"}
 # Generic types that have no `mapped` method.
 CONTAINERS = {"Sequence", "Iterable", "Iterator", "Collection", "Mapping", *dir(builtins)}
+
+# What has to be done with arguments of a type in the thread of the caller.
+HERE = {"AnyPage": "page_target"}
 
 
 class UnsupportedError(Exception):
@@ -56,7 +63,7 @@ class UnsupportedError(Exception):
 class Module:
     """One source module, and the text generated from it."""
 
-    def __init__(self, path: Path, classes: dict[str, str], bases: dict[str, list[str]]) -> None:
+    def __init__(self, path: Path, classes: dict[str, str], bases: dict[str, Base]) -> None:
         self.path, self.classes, self.bases = path, classes, bases
         self.tree = ast.parse(path.read_text("utf-8"))
         # Classes that the source imports for type checkers only, because of a cycle or the cost.
@@ -69,8 +76,20 @@ class Module:
 
     def imports(self) -> list[str]:
         package = f"..{self.path.parent.name}"
-        lines = [f"from {package}.{self.path.stem} import {name}" for name in own_names(self.tree)]
-        for node in self.tree.body:
+        lines: list[str] = []
+        sources = {self.path: self.tree} | self.inherited()
+        for path, tree in sources.items():
+            lines += self.imports_of(path, tree, package)
+        return lines
+
+    def inherited(self) -> dict[Path, ast.Module]:
+        """The private modules of the classes whose members are written here, too."""
+        bases = (b for node in async_classes(self.tree) for b in bases_of(node, self.bases))
+        return {base.path: base.tree for base in bases}
+
+    def imports_of(self, path: Path, tree: ast.Module, package: str) -> list[str]:
+        lines = [f"from {package}.{path.stem} import {name}" for name in own_names(tree)]
+        for node in tree.body:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 lines += self.import_lines(node, package)
             elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -100,17 +119,20 @@ class Class:
     def __init__(self, module: Module, node: ast.ClassDef) -> None:
         self.module, self.node, self.classes = module, node, module.classes
         self.defs: dict[str, Def] = {}
+        bases = bases_of(node, module.bases)
+        self.body = [item for base in bases for item in base.node.body] + node.body
         # Inside the class these names mean the member, also in annotations.
-        self.shadowed = set(map(member_name, node.body)) & set(dir(builtins))
+        self.shadowed = set(map(member_name, self.body)) & set(dir(builtins))
 
     def render(self) -> str:
         name = self.classes[self.node.name]
-        for base in map(ast.unparse, self.node.bases):
-            if inherited := self.module.bases.get(base):
-                raise UnsupportedError(f"{self.node.name} inherits {inherited[0]} from {base}")
+        for base in bases_of(self.node, self.module.bases):
+            if not base.path.name.startswith("_"):
+                first, home = public_members(base.node)[0], f"{base.node.name} of a public module"
+                raise UnsupportedError(f"{self.node.name} inherits {first} from {home}")
         lines = [quoted(convert(ast.get_docstring(self.node), self.classes))]
         overloads: list[Function] = []
-        for item in self.node.body:
+        for item in self.body:
             member = member_name(item)
             if not member or (member.startswith("_") and member not in SPECIAL):
                 continue
@@ -135,6 +157,9 @@ class Class:
                 yield self.added(new).render()
         elif isinstance(item, ast.Assign):
             canonical = alias_target(item)
+            if canonical in self.classes:  # another name of a class
+                yield f"{name} = {self.classes[canonical]}\n"
+                return
             found = [d for d in self.defs.values() if d.name in {canonical, f"{canonical}_async"}]
             if not found:
                 raise UnsupportedError(
@@ -186,7 +211,9 @@ class Class:
         if item is None:
             raise UnsupportedError("an iterator must be annotated as AsyncIterator[...]")
         body = "return _bridge.iterate(self._impl.__aiter__())"
-        return [Def("def", "__iter__", parameters, f"Iterator[{self.plain(item)}]", doc, body)]
+        iterate = Def("def", "__iter__", parameters, f"Iterator[{self.plain(item)}]", doc, body)
+        body, returns = "return self._impl.__aiter__()", f"AsyncIterator[{self.plain(item)}]"
+        return [iterate, Def("def", "__aiter__", parameters, returns, doc, body)]
 
     def property(self, func: Function) -> Def:
         result = self.result(func.returns)
@@ -335,6 +362,8 @@ class Class:
             if takes is not None and answer is not None:
                 text = f"Callable[{self.plain(takes)}, {self.plain(answer)}]{tail}"
                 return text, f"{guard}_bridge.as_async({arg.arg})"
+        if isinstance(node, ast.Name) and node.id in HERE and not twin:
+            return f"{node.id}{tail}", f"{guard}{HERE[node.id]}({arg.arg})"
         return self.plain(arg.annotation), arg.arg
 
     def parameters(self, func: Function, *, twin: bool = False) -> Parameters:

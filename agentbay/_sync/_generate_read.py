@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -45,6 +48,20 @@ def strip_none(node: ast.expr | None) -> tuple[ast.expr | None, bool]:
 
 def has_yield(func: Function) -> bool:
     return any(isinstance(node, ast.Yield) for node in ast.walk(func))
+
+
+class Base(NamedTuple):
+    """A class with public members that others inherit."""
+
+    path: Path
+    tree: ast.Module
+    node: ast.ClassDef
+
+
+def bases_of(node: ast.ClassDef, bases: Mapping[str, Base]) -> list[Base]:
+    """The bases of a class that have public members, and theirs, the most general first."""
+    direct = [bases[name] for name in map(ast.unparse, node.bases) if name in bases]
+    return [base for one in direct for base in [*bases_of(one.node, bases), one]]
 
 
 def async_classes(tree: ast.Module) -> list[ast.ClassDef]:

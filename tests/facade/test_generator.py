@@ -285,6 +285,7 @@ async def test_twins_run_on_the_caller_s_loop(item: typing.Any) -> None:
     assert (await item.friend_async()).name == "friend"
     assert (await item.boxed_async()).data.name == "boxed"
     assert [number async for number in item.numbers_async()] == [1, 2]
+    assert [number async for number in item] == [1, 2]
     async with item.lent_async() as lent:
         assert lent == item
     assert await item.open_async("a", format="bytes") == b"a"
@@ -467,6 +468,29 @@ def test_inherited_public_members_are_not_dropped_silently(
     text = "class Base:\n    def ping(self) -> int: ...\nclass AsyncThing(Base):\n    pass\n"
     assert Sample(tmp_path, thing=text).run() == 1
     assert "AsyncThing inherits ping from Base" in capsys.readouterr().err
+
+
+def test_members_of_a_private_module_become_those_of_the_class(tmp_path: Path) -> None:
+    base = """
+from __future__ import annotations
+from decimal import Decimal
+class Base:
+    async def ping(self) -> Decimal: ...
+    call = ping
+"""
+    text = """
+from __future__ import annotations
+from ._base_thing import Base
+class AsyncThing(Base):
+    async def pong(self) -> int: ...
+"""
+    made = Sample(tmp_path, _base_thing=base, thing=text)
+    assert made.run() == 0
+    generated = (made.target / "thing.py").read_text()
+    assert "from decimal import Decimal" in generated
+    for line in ("def ping(self) -> Decimal", "async def call_async(self)", "def pong(self)"):
+        assert line in generated
+    assert not (made.target / "_base_thing.py").exists()
 
 
 def test_it_says_when_ruff_is_missing(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
