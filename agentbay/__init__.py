@@ -8,8 +8,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._aliases import AsyncBetaNetwork as AsyncBetaNetwork
+    from ._aliases import BaseResult as BaseResult
+    from ._aliases import BetaNetwork as BetaNetwork
+    from ._aliases import Response as Response
+    from ._async._watch_thread import DirectoryWatcher as DirectoryWatcher
+    from ._async.agent import AsyncAgent as AsyncAgent
+    from ._async.agent import AsyncAgentBrowser as AsyncAgentBrowser
+    from ._async.agent import AsyncAgentComputer as AsyncAgentComputer
+    from ._async.agent import AsyncAgentMobile as AsyncAgentMobile
+    from ._async.agent_task import AsyncTaskExecution as AsyncTaskExecution
     from ._async.application import AsyncApplicationManager as AsyncApplicationManager
+    from ._async.beta import AsyncBetaNamespace as AsyncBetaNamespace
     from ._async.browser import AsyncBrowser as AsyncBrowser
+    from ._async.browser_operator import AsyncBrowserOperator as AsyncBrowserOperator
     from ._async.client import AsyncAgentBay as AsyncAgentBay
     from ._async.code import AsyncCode as AsyncCode
     from ._async.command import AsyncCommand as AsyncCommand
@@ -19,29 +31,43 @@ if TYPE_CHECKING:
     from ._async.env import AsyncEnv as AsyncEnv
     from ._async.extension import AsyncExtensionsService as AsyncExtensionsService
     from ._async.file_system import AsyncFileSystem as AsyncFileSystem
+    from ._async.file_transfer import AsyncFileTransfer as AsyncFileTransfer
+    from ._async.fingerprint import (
+        AsyncBrowserFingerprintGenerator as AsyncBrowserFingerprintGenerator,
+    )
     from ._async.git import AsyncGit as AsyncGit
     from ._async.mobile import AsyncMobile as AsyncMobile
     from ._async.mobile_simulate import AsyncMobileSimulateService as AsyncMobileSimulateService
     from ._async.network import AsyncBetaNetworkService as AsyncBetaNetworkService
     from ._async.oss import AsyncOss as AsyncOss
     from ._async.process import AsyncProcessHandle as AsyncProcessHandle
+    from ._async.pty import AsyncPty as AsyncPty
+    from ._async.pty_handle import AsyncPtyHandle as AsyncPtyHandle
     from ._async.session import AsyncSession as AsyncSession
     from ._async.skills import AsyncBetaSkillsService as AsyncBetaSkillsService
     from ._async.ui import AsyncUI as AsyncUI
+    from ._async.watch import AsyncFileWatch as AsyncFileWatch
     from ._async.window import AsyncWindowManager as AsyncWindowManager
     from ._config import Config as Config
     from ._params import ContextSync as ContextSync
     from ._params import CreateSessionParams as CreateSessionParams
     from ._params.browser import BrowserContext as BrowserContext
     from ._params.browser import BrowserSyncMode as BrowserSyncMode
+    from ._params.browser_operator import ActOptions as ActOptions
+    from ._params.browser_operator import ExtractOptions as ExtractOptions
+    from ._params.browser_operator import ObserveOptions as ObserveOptions
     from ._params.lifecycle import LifecyclePolicy as LifecyclePolicy
+    from ._params.listing import ListSessionParams as ListSessionParams
     from ._params.mounts import BetaContextMount as BetaContextMount
     from ._params.mounts import BetaContextMountAccessMode as BetaContextMountAccessMode
     from ._params.mounts import BetaContextMountStrategy as BetaContextMountStrategy
+    from ._results.agent import ExecutionResult as ExecutionResult
+    from ._results.agent import QueryResult as QueryResult
     from ._results.application import AppOperationResult as AppOperationResult
     from ._results.application import InstalledAppListResult as InstalledAppListResult
     from ._results.application import ProcessListResult as ProcessListResult
     from ._results.base import ApiResponse as ApiResponse
+    from ._results.browser_operator import ActResult as ActResult
     from ._results.code import CodeExecutionResult as CodeExecutionResult
     from ._results.code import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from ._results.command import CommandResult as CommandResult
@@ -59,11 +85,13 @@ if TYPE_CHECKING:
     from ._results.file_system import BinaryFileContentResult as BinaryFileContentResult
     from ._results.file_system import BoolResult as BoolResult
     from ._results.file_system import DirectoryListResult as DirectoryListResult
+    from ._results.file_system import DownloadResult as DownloadResult
     from ._results.file_system import FileChangeResult as FileChangeResult
     from ._results.file_system import FileContentResult as FileContentResult
     from ._results.file_system import FileInfoResult as FileInfoResult
     from ._results.file_system import FileSearchResult as FileSearchResult
     from ._results.file_system import MultipleFileContentResult as MultipleFileContentResult
+    from ._results.file_system import UploadResult as UploadResult
     from ._results.git import GitBranchInfo as GitBranchInfo
     from ._results.git import GitBranchListResult as GitBranchListResult
     from ._results.git import GitCloneResult as GitCloneResult
@@ -84,6 +112,9 @@ if TYPE_CHECKING:
     from ._results.oss import OSSClientResult as OSSClientResult
     from ._results.oss import OSSDownloadResult as OSSDownloadResult
     from ._results.oss import OSSUploadResult as OSSUploadResult
+    from ._results.pty import PtySession as PtySession
+    from ._results.session_data import GetSessionData as GetSessionData
+    from ._results.session_data import GetSessionResult as GetSessionResult
     from ._results.sessions import DeleteResult as DeleteResult
     from ._results.sessions import LinkResult as LinkResult
     from ._results.sessions import McpTool as McpTool
@@ -98,8 +129,15 @@ if TYPE_CHECKING:
     from ._results.ui import UIElementListResult as UIElementListResult
     from ._results.window import WindowInfoResult as WindowInfoResult
     from ._results.window import WindowListResult as WindowListResult
+    from ._sync.agent import Agent as Agent
+    from ._sync.agent import AgentBrowser as AgentBrowser
+    from ._sync.agent import AgentComputer as AgentComputer
+    from ._sync.agent import AgentMobile as AgentMobile
+    from ._sync.agent_task import TaskExecution as TaskExecution
     from ._sync.application import ApplicationManager as ApplicationManager
+    from ._sync.beta import BetaNamespace as BetaNamespace
     from ._sync.browser import Browser as Browser
+    from ._sync.browser_operator import BrowserOperator as BrowserOperator
     from ._sync.client import AgentBay as AgentBay
     from ._sync.code import Code as Code
     from ._sync.command import Command as Command
@@ -109,22 +147,30 @@ if TYPE_CHECKING:
     from ._sync.env import Env as Env
     from ._sync.extension import ExtensionsService as ExtensionsService
     from ._sync.file_system import FileSystem as FileSystem
+    from ._sync.file_transfer import FileTransfer as FileTransfer
+    from ._sync.fingerprint import BrowserFingerprintGenerator as BrowserFingerprintGenerator
     from ._sync.git import Git as Git
     from ._sync.mobile import Mobile as Mobile
     from ._sync.mobile_simulate import MobileSimulateService as MobileSimulateService
     from ._sync.network import BetaNetworkService as BetaNetworkService
     from ._sync.oss import Oss as Oss
     from ._sync.process import ProcessHandle as ProcessHandle
+    from ._sync.pty import Pty as Pty
+    from ._sync.pty_handle import PtyHandle as PtyHandle
     from ._sync.session import Session as Session
     from ._sync.skills import BetaSkillsService as BetaSkillsService
     from ._sync.ui import UI as UI
+    from ._sync.watch import FileWatch as FileWatch
     from ._sync.window import WindowManager as WindowManager
     from ._version import __version__ as __version__
     from .errors import AgentBayError as AgentBayError
+    from .errors import AgentError as AgentError
+    from .errors import AgentTimeoutError as AgentTimeoutError
     from .errors import APIError as APIError
     from .errors import ApplicationError as ApplicationError
     from .errors import AuthenticationError as AuthenticationError
     from .errors import BrowserError as BrowserError
+    from .errors import BrowserTimeoutError as BrowserTimeoutError
     from .errors import ClearanceTimeoutError as ClearanceTimeoutError
     from .errors import CommandError as CommandError
     from .errors import CommandTimeoutError as CommandTimeoutError
@@ -132,6 +178,8 @@ if TYPE_CHECKING:
     from .errors import ContextNotFoundError as ContextNotFoundError
     from .errors import ExecutionError as ExecutionError
     from .errors import FileError as FileError
+    from .errors import FileTransferError as FileTransferError
+    from .errors import FileTransferTimeoutError as FileTransferTimeoutError
     from .errors import GitAuthError as GitAuthError
     from .errors import GitConflictError as GitConflictError
     from .errors import GitError as GitError
@@ -142,6 +190,10 @@ if TYPE_CHECKING:
     from .errors import ProcessError as ProcessError
     from .errors import ProcessTimeoutError as ProcessTimeoutError
     from .errors import ProtocolError as ProtocolError
+    from .errors import PtyError as PtyError
+    from .errors import PtyNotConnectedError as PtyNotConnectedError
+    from .errors import PtySessionNotFoundError as PtySessionNotFoundError
+    from .errors import PtyTimeoutError as PtyTimeoutError
     from .errors import RateLimitError as RateLimitError
     from .errors import RequestTimeoutError as RequestTimeoutError
     from .errors import SessionError as SessionError
@@ -151,6 +203,18 @@ if TYPE_CHECKING:
     from .errors import TransportError as TransportError
     from .errors import UIError as UIError
     from .errors import UnavailableError as UnavailableError
+    from .errors import WsCancelledError as WsCancelledError
+    from .errors import WsConnectionClosedError as WsConnectionClosedError
+    from .errors import WsHandshakeRejectedError as WsHandshakeRejectedError
+    from .errors import WsProtocolError as WsProtocolError
+    from .errors import WsRemoteError as WsRemoteError
+    from .logger import AgentBayLogger as AgentBayLogger
+    from .logger import get_logger as get_logger
+    from .logger import log as log
+    from .logger import log_api_response_with_details as log_api_response_with_details
+    from .logger import mask_sensitive_data as mask_sensitive_data
+    from .model.response import extract_request_id as extract_request_id
+    from .protocol.agent import AgentEvent as AgentEvent
     from .protocol.application import InstalledApp as InstalledApp
     from .protocol.application import Process as Process
     from .protocol.bindings import ContextBinding as ContextBinding
@@ -161,8 +225,11 @@ if TYPE_CHECKING:
     from .protocol.browser import BrowserProxy as BrowserProxy
     from .protocol.browser import BrowserScreen as BrowserScreen
     from .protocol.browser import BrowserViewport as BrowserViewport
+    from .protocol.browser_operator import ObserveResult as ObserveResult
     from .protocol.code import CodeOutput as CodeOutput
     from .protocol.code import ExecutionLogs as ExecutionLogs
+    from .protocol.code_stream import CodeEvent as CodeEvent
+    from .protocol.code_stream import StreamError as StreamError
     from .protocol.computer import CursorPosition as CursorPosition
     from .protocol.computer import MouseButton as MouseButton
     from .protocol.computer import ScreenshotMode as ScreenshotMode
@@ -206,19 +273,37 @@ if TYPE_CHECKING:
 
 _HOME = {
     "APIError": ".errors",
+    "ActOptions": "._params.browser_operator",
+    "ActResult": "._results.browser_operator",
     "AdbUrlResult": "._results.mobile",
+    "Agent": "._sync.agent",
     "AgentBay": "._sync.client",
     "AgentBayError": ".errors",
+    "AgentBayLogger": ".logger",
+    "AgentBrowser": "._sync.agent",
+    "AgentComputer": "._sync.agent",
+    "AgentError": ".errors",
+    "AgentEvent": ".protocol.agent",
+    "AgentMobile": "._sync.agent",
+    "AgentTimeoutError": ".errors",
     "ApiResponse": "._results.base",
     "AppManagerRule": ".protocol.extra_configs",
     "AppOperationResult": "._results.application",
     "ApplicationError": ".errors",
     "ApplicationManager": "._sync.application",
+    "AsyncAgent": "._async.agent",
     "AsyncAgentBay": "._async.client",
+    "AsyncAgentBrowser": "._async.agent",
+    "AsyncAgentComputer": "._async.agent",
+    "AsyncAgentMobile": "._async.agent",
     "AsyncApplicationManager": "._async.application",
+    "AsyncBetaNamespace": "._async.beta",
+    "AsyncBetaNetwork": "._aliases",
     "AsyncBetaNetworkService": "._async.network",
     "AsyncBetaSkillsService": "._async.skills",
     "AsyncBrowser": "._async.browser",
+    "AsyncBrowserFingerprintGenerator": "._async.fingerprint",
+    "AsyncBrowserOperator": "._async.browser_operator",
     "AsyncCode": "._async.code",
     "AsyncCommand": "._async.command",
     "AsyncComputer": "._async.computer",
@@ -227,19 +312,27 @@ _HOME = {
     "AsyncEnv": "._async.env",
     "AsyncExtensionsService": "._async.extension",
     "AsyncFileSystem": "._async.file_system",
+    "AsyncFileTransfer": "._async.file_transfer",
+    "AsyncFileWatch": "._async.watch",
     "AsyncGit": "._async.git",
     "AsyncMobile": "._async.mobile",
     "AsyncMobileSimulateService": "._async.mobile_simulate",
     "AsyncOss": "._async.oss",
     "AsyncProcessHandle": "._async.process",
+    "AsyncPty": "._async.pty",
+    "AsyncPtyHandle": "._async.pty_handle",
     "AsyncSession": "._async.session",
+    "AsyncTaskExecution": "._async.agent_task",
     "AsyncUI": "._async.ui",
     "AsyncWindowManager": "._async.window",
     "AuthenticationError": ".errors",
     "BWList": ".protocol.contexts",
+    "BaseResult": "._aliases",
     "BetaContextMount": "._params.mounts",
     "BetaContextMountAccessMode": "._params.mounts",
     "BetaContextMountStrategy": "._params.mounts",
+    "BetaNamespace": "._sync.beta",
+    "BetaNetwork": "._aliases",
     "BetaNetworkService": "._sync.network",
     "BetaSkillsService": "._sync.skills",
     "BinaryFileContentResult": "._results.file_system",
@@ -249,15 +342,19 @@ _HOME = {
     "BrowserError": ".errors",
     "BrowserFingerprint": ".protocol.browser",
     "BrowserFingerprintContext": ".protocol.browser",
+    "BrowserFingerprintGenerator": "._sync.fingerprint",
     "BrowserNotifyMessage": ".protocol.browser",
+    "BrowserOperator": "._sync.browser_operator",
     "BrowserOption": ".protocol.browser",
     "BrowserProxy": ".protocol.browser",
     "BrowserScreen": ".protocol.browser",
     "BrowserSyncMode": "._params.browser",
+    "BrowserTimeoutError": ".errors",
     "BrowserViewport": ".protocol.browser",
     "ClearContextResult": "._results.context",
     "ClearanceTimeoutError": ".errors",
     "Code": "._sync.code",
+    "CodeEvent": ".protocol.code_stream",
     "CodeExecutionResult": "._results.code",
     "CodeOutput": ".protocol.code",
     "Command": "._sync.command",
@@ -290,17 +387,21 @@ _HOME = {
     "DeleteResult": "._results.sessions",
     "DirectoryEntry": ".protocol.file_system",
     "DirectoryListResult": "._results.file_system",
+    "DirectoryWatcher": "._async._watch_thread",
     "DownloadPolicy": ".protocol.contexts",
+    "DownloadResult": "._results.file_system",
     "DownloadStrategy": ".protocol.contexts",
     "EnhancedCodeExecutionResult": "._results.code",
     "Env": "._sync.env",
     "EnvResult": "._results.env",
     "ExecutionError": ".errors",
     "ExecutionLogs": ".protocol.code",
+    "ExecutionResult": "._results.agent",
     "Extension": ".protocol.extension",
     "ExtensionOption": ".protocol.extension",
     "ExtensionsService": "._sync.extension",
     "ExtraConfigs": ".protocol.extra_configs",
+    "ExtractOptions": "._params.browser_operator",
     "ExtractPolicy": ".protocol.contexts",
     "FileChangeEvent": ".protocol.file_system",
     "FileChangeResult": "._results.file_system",
@@ -310,8 +411,14 @@ _HOME = {
     "FileInfoResult": "._results.file_system",
     "FileSearchResult": "._results.file_system",
     "FileSystem": "._sync.file_system",
+    "FileTransfer": "._sync.file_transfer",
+    "FileTransferError": ".errors",
+    "FileTransferTimeoutError": ".errors",
     "FileUrlResult": "._results.context",
+    "FileWatch": "._sync.watch",
     "FingerprintFormat": ".protocol.fingerprint",
+    "GetSessionData": "._results.session_data",
+    "GetSessionResult": "._results.session_data",
     "Git": "._sync.git",
     "GitAuthError": ".errors",
     "GitBranchInfo": "._results.git",
@@ -334,6 +441,7 @@ _HOME = {
     "Lifecycle": ".protocol.contexts",
     "LifecyclePolicy": "._params.lifecycle",
     "LinkResult": "._results.sessions",
+    "ListSessionParams": "._params.listing",
     "MappingPolicy": ".protocol.contexts",
     "McpTool": "._results.sessions",
     "McpToolResult": "._results.sessions",
@@ -351,6 +459,8 @@ _HOME = {
     "OSSClientResult": "._results.oss",
     "OSSDownloadResult": "._results.oss",
     "OSSUploadResult": "._results.oss",
+    "ObserveOptions": "._params.browser_operator",
+    "ObserveResult": ".protocol.browser_operator",
     "OperationResult": "._results.sessions",
     "Oss": "._sync.oss",
     "OssError": ".errors",
@@ -360,9 +470,18 @@ _HOME = {
     "ProcessListResult": "._results.application",
     "ProcessTimeoutError": ".errors",
     "ProtocolError": ".errors",
+    "Pty": "._sync.pty",
+    "PtyError": ".errors",
+    "PtyHandle": "._sync.pty_handle",
+    "PtyNotConnectedError": ".errors",
+    "PtySession": "._results.pty",
+    "PtySessionNotFoundError": ".errors",
+    "PtyTimeoutError": ".errors",
+    "QueryResult": "._results.agent",
     "RateLimitError": ".errors",
     "RecyclePolicy": ".protocol.contexts",
     "RequestTimeoutError": ".errors",
+    "Response": "._aliases",
     "ScreenSize": ".protocol.computer",
     "ScreenshotMode": ".protocol.computer",
     "ScreenshotResult": "._results.computer",
@@ -383,7 +502,9 @@ _HOME = {
     "SkillInfo": ".protocol.skills",
     "SkillsError": ".errors",
     "SkillsMetadataResult": "._results.skills",
+    "StreamError": ".protocol.code_stream",
     "SyncPolicy": ".protocol.contexts",
+    "TaskExecution": "._sync.agent_task",
     "ToolError": ".errors",
     "TransportError": ".errors",
     "UI": "._sync.ui",
@@ -393,30 +514,59 @@ _HOME = {
     "UnavailableError": ".errors",
     "UploadMode": ".protocol.contexts",
     "UploadPolicy": ".protocol.contexts",
+    "UploadResult": "._results.file_system",
     "UploadStrategy": ".protocol.contexts",
     "WhiteList": ".protocol.contexts",
     "Window": ".protocol.window",
     "WindowInfoResult": "._results.window",
     "WindowListResult": "._results.window",
     "WindowManager": "._sync.window",
+    "WsCancelledError": ".errors",
+    "WsConnectionClosedError": ".errors",
+    "WsHandshakeRejectedError": ".errors",
+    "WsProtocolError": ".errors",
+    "WsRemoteError": ".errors",
     "__version__": "._version",
+    "extract_request_id": ".model.response",
+    "get_logger": ".logger",
+    "log": ".logger",
+    "log_api_response_with_details": ".logger",
+    "mask_sensitive_data": ".logger",
 }
 __all__ = [
     "UI",
     "APIError",
+    "ActOptions",
+    "ActResult",
     "AdbUrlResult",
+    "Agent",
     "AgentBay",
     "AgentBayError",
+    "AgentBayLogger",
+    "AgentBrowser",
+    "AgentComputer",
+    "AgentError",
+    "AgentEvent",
+    "AgentMobile",
+    "AgentTimeoutError",
     "ApiResponse",
     "AppManagerRule",
     "AppOperationResult",
     "ApplicationError",
     "ApplicationManager",
+    "AsyncAgent",
     "AsyncAgentBay",
+    "AsyncAgentBrowser",
+    "AsyncAgentComputer",
+    "AsyncAgentMobile",
     "AsyncApplicationManager",
+    "AsyncBetaNamespace",
+    "AsyncBetaNetwork",
     "AsyncBetaNetworkService",
     "AsyncBetaSkillsService",
     "AsyncBrowser",
+    "AsyncBrowserFingerprintGenerator",
+    "AsyncBrowserOperator",
     "AsyncCode",
     "AsyncCommand",
     "AsyncComputer",
@@ -425,19 +575,27 @@ __all__ = [
     "AsyncEnv",
     "AsyncExtensionsService",
     "AsyncFileSystem",
+    "AsyncFileTransfer",
+    "AsyncFileWatch",
     "AsyncGit",
     "AsyncMobile",
     "AsyncMobileSimulateService",
     "AsyncOss",
     "AsyncProcessHandle",
+    "AsyncPty",
+    "AsyncPtyHandle",
     "AsyncSession",
+    "AsyncTaskExecution",
     "AsyncUI",
     "AsyncWindowManager",
     "AuthenticationError",
     "BWList",
+    "BaseResult",
     "BetaContextMount",
     "BetaContextMountAccessMode",
     "BetaContextMountStrategy",
+    "BetaNamespace",
+    "BetaNetwork",
     "BetaNetworkService",
     "BetaSkillsService",
     "BinaryFileContentResult",
@@ -447,15 +605,19 @@ __all__ = [
     "BrowserError",
     "BrowserFingerprint",
     "BrowserFingerprintContext",
+    "BrowserFingerprintGenerator",
     "BrowserNotifyMessage",
+    "BrowserOperator",
     "BrowserOption",
     "BrowserProxy",
     "BrowserScreen",
     "BrowserSyncMode",
+    "BrowserTimeoutError",
     "BrowserViewport",
     "ClearContextResult",
     "ClearanceTimeoutError",
     "Code",
+    "CodeEvent",
     "CodeExecutionResult",
     "CodeOutput",
     "Command",
@@ -488,17 +650,21 @@ __all__ = [
     "DeleteResult",
     "DirectoryEntry",
     "DirectoryListResult",
+    "DirectoryWatcher",
     "DownloadPolicy",
+    "DownloadResult",
     "DownloadStrategy",
     "EnhancedCodeExecutionResult",
     "Env",
     "EnvResult",
     "ExecutionError",
     "ExecutionLogs",
+    "ExecutionResult",
     "Extension",
     "ExtensionOption",
     "ExtensionsService",
     "ExtraConfigs",
+    "ExtractOptions",
     "ExtractPolicy",
     "FileChangeEvent",
     "FileChangeResult",
@@ -508,8 +674,14 @@ __all__ = [
     "FileInfoResult",
     "FileSearchResult",
     "FileSystem",
+    "FileTransfer",
+    "FileTransferError",
+    "FileTransferTimeoutError",
     "FileUrlResult",
+    "FileWatch",
     "FingerprintFormat",
+    "GetSessionData",
+    "GetSessionResult",
     "Git",
     "GitAuthError",
     "GitBranchInfo",
@@ -532,6 +704,7 @@ __all__ = [
     "Lifecycle",
     "LifecyclePolicy",
     "LinkResult",
+    "ListSessionParams",
     "MappingPolicy",
     "McpTool",
     "McpToolResult",
@@ -549,6 +722,8 @@ __all__ = [
     "OSSClientResult",
     "OSSDownloadResult",
     "OSSUploadResult",
+    "ObserveOptions",
+    "ObserveResult",
     "OperationResult",
     "Oss",
     "OssError",
@@ -558,9 +733,18 @@ __all__ = [
     "ProcessListResult",
     "ProcessTimeoutError",
     "ProtocolError",
+    "Pty",
+    "PtyError",
+    "PtyHandle",
+    "PtyNotConnectedError",
+    "PtySession",
+    "PtySessionNotFoundError",
+    "PtyTimeoutError",
+    "QueryResult",
     "RateLimitError",
     "RecyclePolicy",
     "RequestTimeoutError",
+    "Response",
     "ScreenSize",
     "ScreenshotMode",
     "ScreenshotResult",
@@ -581,7 +765,9 @@ __all__ = [
     "SkillInfo",
     "SkillsError",
     "SkillsMetadataResult",
+    "StreamError",
     "SyncPolicy",
+    "TaskExecution",
     "ToolError",
     "TransportError",
     "UIElement",
@@ -590,22 +776,45 @@ __all__ = [
     "UnavailableError",
     "UploadMode",
     "UploadPolicy",
+    "UploadResult",
     "UploadStrategy",
     "WhiteList",
     "Window",
     "WindowInfoResult",
     "WindowListResult",
     "WindowManager",
+    "WsCancelledError",
+    "WsConnectionClosedError",
+    "WsHandshakeRejectedError",
+    "WsProtocolError",
+    "WsRemoteError",
     "__version__",
+    "extract_request_id",
+    "get_logger",
+    "log",
+    "log_api_response_with_details",
+    "mask_sensitive_data",
 ]
 
 
+# Names that the current generation of the vendor's package has with an underscore before them.
+_UNDERSCORED = {
+    "_BROWSER_DATA_PATH": ".config",
+    "_colorize_log_message": ".logger",
+    "_default_config": ".config",
+    "_find_dotenv_file": ".config",
+    "_generate_random_context_name": ".agentbay",
+    "_load_config": ".config",
+    "_load_dotenv_with_fallback": ".config",
+}
+
+
 def __getattr__(name: str) -> object:
-    try:
-        home = _HOME[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = globals()[name] = getattr(import_module(home, __name__), name)
+    home = _HOME.get(name) or _UNDERSCORED.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    own = name.removeprefix("_") if name in _UNDERSCORED else name
+    value = globals()[name] = getattr(import_module(home, __name__), own)
     return value
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._params import ContextSync, CreateSessionParams
 from .._version import __version__
+from ..protocol._checks import check_labels
 from ..protocol.contexts import MountConfig, PersistenceItem
 from ..protocol.sessions import CreateSession, SdkStats
 
@@ -25,12 +26,12 @@ def create_request(params: CreateSessionParams, region_id: str = "") -> CreateSe
     if extra is not None:
         extra.validate()
     return CreateSession(
-        labels=params.labels or None,
+        labels=check_labels(params.labels or {}) or None,
         image_id=params.image_id or None,
         persistence_data_list=_items(params) or None,
         mcp_policy_id=params.policy_id or None,
         vpc_resource=params.is_vpc or None,
-        extra_configs=extra.sent() if extra else None,
+        extra_configs=extra,
         login_region_id=region_id or None,
         network_id=params.beta_network_id or None,
         enable_record=params.enable_browser_replay,

@@ -26,13 +26,19 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from .._params.listing import ListSessionParams
+    from .._results.lifecycle import SessionPauseResult, SessionResumeResult
+    from .._results.session_data import GetSessionResult
     from ..protocol import sessions as actions
+    from . import _account_calls as account_calls
     from . import _creation as creation
+    from .beta import AsyncBetaNamespace
     from .context import AsyncContextService
     from .network import AsyncBetaNetworkService
     from .skills import AsyncBetaSkillsService
 else:
     actions = Deferred("agentbay.protocol.sessions")
+    account_calls = Deferred("agentbay._async._account_calls")
     creation = Deferred("agentbay._async._creation")
 
 # Seconds for the contexts of a new session to arrive, and for cleaning up after a failure.
@@ -114,21 +120,28 @@ class AsyncAgentBay:
         """Storage that outlives sessions."""
         from .context import AsyncContextService
 
-        return AsyncContextService(self._client, self.region_id)
+        return AsyncContextService(self)
 
     @cached_property
     def beta_network(self) -> AsyncBetaNetworkService:
         """Networks that sessions can join."""
         from .network import AsyncBetaNetworkService
 
-        return AsyncBetaNetworkService(self._client, self.region_id)
+        return AsyncBetaNetworkService(self)
 
     @cached_property
     def beta_skills(self) -> AsyncBetaSkillsService:
         """Skills that sessions can be given."""
         from .skills import AsyncBetaSkillsService
 
-        return AsyncBetaSkillsService(self._client, self.region_id)
+        return AsyncBetaSkillsService(self)
+
+    @cached_property
+    def beta(self) -> AsyncBetaNamespace:
+        """The same as `beta_skills` and `beta_network`, under other names."""
+        from .beta import AsyncBetaNamespace
+
+        return AsyncBetaNamespace(self)
 
     @reported(SessionResult[AsyncSession])
     async def create(
@@ -222,7 +235,7 @@ class AsyncAgentBay:
         while True:
             page = await self._page(labels, 50, token, status, image_id)
             for entry in page.value.sessions:
-                yield _session_id(entry)
+                yield SessionId.of(entry)
             token = page.value.next_token
             if not token:
                 return
@@ -261,15 +274,36 @@ class AsyncAgentBay:
                     request_id=reply.request_id,
                 )
             reply = await self._page(labels, size, token, status, image_id)
-        found = reply.value
-        return SessionListResult(
-            reply.request_id,
-            True,
-            session_ids=[_session_id(entry) for entry in found.sessions],
-            next_token=found.next_token,
-            max_results=found.max_results or size,
-            total_count=found.total_count,
-        )
+        return SessionListResult.of(reply.request_id, reply.value, size)
+
+    async def list_by_labels(
+        self, params: ListSessionParams | Mapping[str, str] | None = None
+    ) -> SessionListResult:
+        """List one page of the sessions that have all of some labels; see `list`.
+
+        Args:
+            params: The labels, or the labels with the page that is wanted.
+        """
+        return await account_calls.list_by_labels(self, params)
+
+    async def get_session(self, session_id: str) -> GetSessionResult:
+        """Tell everything that the service knows about a session; `get` finds one to use."""
+        return await account_calls.get_session(self, session_id)
+
+    async def beta_pause(
+        self, session: AsyncSession, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionPauseResult:
+        """Freeze a session; see `AsyncSession.beta_pause`."""
+        return await session.beta_pause(timeout, poll_interval)
+
+    async def beta_resume(
+        self, session: AsyncSession, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionResumeResult:
+        """Let a paused session go on; see `AsyncSession.beta_resume`."""
+        return await session.beta_resume(timeout, poll_interval)
+
+    pause = beta_pause
+    resume = beta_resume
 
     async def aclose(self) -> None:
         """Close the connections of the current event loop."""
@@ -356,10 +390,6 @@ class AsyncAgentBay:
                 image_id=image_id,
             )
         )
-
-
-def _session_id(entry: actions.SessionSummary) -> SessionId:
-    return SessionId(entry.session_id, entry.session_status, entry.image_id, entry.app_instance_id)
 
 
 def _positive(name: str, value: int | None, default: int) -> int:

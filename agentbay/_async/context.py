@@ -25,7 +25,7 @@ from ..protocol.context_files import ContextFileEntry
 from ..protocol.contexts import Context, ContextListParams
 
 if TYPE_CHECKING:
-    from .._transport import ApiClient
+    from .client import AsyncAgentBay
 
 _log = logging.getLogger(__name__)
 
@@ -41,9 +41,9 @@ class AsyncContextService:
         session = (await bay.create(params)).unwrap()
     """
 
-    def __init__(self, client: ApiClient, region_id: str = "") -> None:
-        self._client = client
-        self._region_id = region_id
+    def __init__(self, agent_bay: AsyncAgentBay) -> None:
+        self._client = agent_bay.client
+        self._region_id = agent_bay.region_id
 
     @reported(ContextResult)
     async def get(

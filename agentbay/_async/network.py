@@ -10,7 +10,7 @@ from ..protocol.network import CreateNetwork, DescribeNetwork
 from ._retry import send_patiently
 
 if TYPE_CHECKING:
-    from .._transport import ApiClient
+    from .client import AsyncAgentBay
 
 
 class AsyncBetaNetworkService:
@@ -24,9 +24,9 @@ class AsyncBetaNetworkService:
         params = CreateSessionParams(beta_network_id=network.network_id)
     """
 
-    def __init__(self, client: ApiClient, region_id: str = "") -> None:
-        self._client = client
-        self._region_id = region_id
+    def __init__(self, agent_bay: AsyncAgentBay) -> None:
+        self._client = agent_bay.client
+        self._region_id = agent_bay.region_id
 
     @reported(NetworkResult)
     async def get_network_bind_token(self, network_id: str | None = None) -> NetworkResult:

@@ -21,7 +21,7 @@ from ..protocol.skills import (
 from ._retry import send_patiently
 
 if TYPE_CHECKING:
-    from .._transport import ApiClient
+    from .client import AsyncAgentBay
 
 _ROOT = "/home/wuying/skills"
 
@@ -37,11 +37,9 @@ class AsyncBetaSkillsService:
         params = CreateSessionParams(load_skills=True, skill_names=["pdf"])
     """
 
-    def __init__(
-        self, client: ApiClient, region_id: str = "", skills_root: str | None = None
-    ) -> None:
-        self._client = client
-        self._region_id = region_id
+    def __init__(self, agent_bay: AsyncAgentBay, skills_root: str | None = None) -> None:
+        self._client = agent_bay.client
+        self._region_id = agent_bay.region_id
         self._root = skills_root
 
     @raising(SkillsError)

@@ -29,7 +29,7 @@ def not_blank(_: object, attribute: attrs.Attribute[Any], value: object) -> None
         raise InvalidInputError(f"{attribute.name} must be text that is not blank, not {value!r}")
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.define(eq=False, repr=False)
 class ContextSync(Value):
     """A context that is kept in step with a path of a session.
 
@@ -57,11 +57,13 @@ class ContextSync(Value):
         return cls(context_id, path, policy, beta_wait_for_completion)
 
     def with_policy(self, policy: SyncPolicy) -> Self:
-        """A copy with another policy."""
-        return attrs.evolve(self, policy=policy)
+        """Set the policy of this object, and return it."""
+        # Existing programs call this without taking what it returns; a copy would lose it.
+        self.policy = policy
+        return self
 
 
-@attrs.frozen(eq=False, repr=False, init=False)
+@attrs.define(eq=False, repr=False, init=False)
 class CreateSessionParams(Value):
     """What a new session is asked to be.
 

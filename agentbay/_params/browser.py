@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from .._value import Value
 from ..errors import InvalidInputError
+from ..protocol._checks import Choice
 from ..protocol.contexts import (
     BWList,
     DeletePolicy,
@@ -17,6 +17,10 @@ from ..protocol.contexts import (
     WhiteList,
 )
 from . import ContextSync, not_blank
+
+if TYPE_CHECKING:
+    from ..protocol.browser import BrowserFingerprintContext
+    from ..protocol.extension import ExtensionOption
 
 _DATA_PATH = "/tmp/agentbay_browser"
 _EXTENSIONS_PATH = "/tmp/extensions/"
@@ -44,27 +48,11 @@ _STANDARD = (
 )
 
 
-class BrowserSyncMode(StrEnum):
+class BrowserSyncMode(Choice):
     """How much of a browser's data is kept."""
 
     MINIMAL = "minimal"
     STANDARD = "standard"
-
-
-class _Extensions(Protocol):
-    """What is needed of an `ExtensionOption`."""
-
-    @property
-    def context_id(self) -> str: ...
-    @property
-    def extension_ids(self) -> list[str]: ...
-
-
-class _Fingerprint(Protocol):
-    """What is needed of a `BrowserFingerprintContext`."""
-
-    @property
-    def fingerprint_context_id(self) -> str: ...
 
 
 def _sync_mode(value: Any) -> BrowserSyncMode:
@@ -75,7 +63,7 @@ def _sync_mode(value: Any) -> BrowserSyncMode:
         raise InvalidInputError(f"sync_mode must be one of {known}, not {value!r}") from exc
 
 
-@attrs.frozen(eq=False, repr=False, init=False)
+@attrs.define(eq=False, repr=False, init=False)
 class BrowserContext(Value):
     """A context that keeps the data of a browser.
 
@@ -90,16 +78,16 @@ class BrowserContext(Value):
     context_id: str = attrs.field(validator=not_blank)
     auto_upload: bool
     sync_mode: BrowserSyncMode = attrs.field(converter=_sync_mode)
-    extension_option: _Extensions | None
-    fingerprint_context: _Fingerprint | None
+    extension_option: ExtensionOption | None
+    fingerprint_context: BrowserFingerprintContext | None
 
     def __init__(
         self,
         context_id: str,
         auto_upload: bool = True,
-        sync_mode: BrowserSyncMode | str | _Extensions | None = None,
-        extension_option: _Extensions | None = None,
-        fingerprint_context: _Fingerprint | None = None,
+        sync_mode: BrowserSyncMode | str | ExtensionOption | None = None,
+        extension_option: ExtensionOption | None = None,
+        fingerprint_context: BrowserFingerprintContext | None = None,
     ) -> None:
         """Keep the data of a browser in a context.
 

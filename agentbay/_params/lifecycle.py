@@ -19,7 +19,7 @@ def check_positive(name: str, value: object) -> None:
         raise InvalidInputError(f"{name} must be a positive integer, not {value!r}")
 
 
-@attrs.frozen(eq=False, repr=False, init=False)
+@attrs.define(eq=False, repr=False, init=False)
 class LifecyclePolicy(Value):
     """When the service ends a session by itself.
 

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Self
 
 import attrs
 
 from .._value import Value
+from ..protocol._checks import Choice
 from . import not_blank
 
 
-class BetaContextMountAccessMode(StrEnum):
+class BetaContextMountAccessMode(Choice):
     """Whether a session may change a mounted context."""
 
     READ_WRITE = "readWrite"
     READ_ONLY = "readOnly"
 
 
-class BetaContextMountStrategy(StrEnum):
+class BetaContextMountStrategy(Choice):
     """What a mounted context is made for."""
 
     STANDARD = "standard"
     PERFORMANCE = "performance"
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.define(eq=False, repr=False)
 class BetaContextMount(Value):
     """A context that appears in a session as a directory, without being copied.
 
@@ -68,13 +68,18 @@ class BetaContextMount(Value):
         )
 
     def with_access_mode(self, access_mode: BetaContextMountAccessMode | str) -> Self:
-        """A copy with another access mode."""
-        return attrs.evolve(self, access_mode=BetaContextMountAccessMode(access_mode))
+        """Choose whether the session may change it, and return this object."""
+        return self._with("access_mode", BetaContextMountAccessMode(access_mode))
 
     def with_strategy(self, strategy: BetaContextMountStrategy | str) -> Self:
-        """A copy that is made for something else."""
-        return attrs.evolve(self, strategy=BetaContextMountStrategy(strategy))
+        """Choose what the mount is made for, and return this object."""
+        return self._with("strategy", BetaContextMountStrategy(strategy))
 
     def with_source_path(self, source_path: str) -> Self:
-        """A copy that mounts another directory of the context."""
-        return attrs.evolve(self, source_path=source_path)
+        """Choose the directory of the context, and return this object."""
+        return self._with("source_path", source_path)
+
+    def _with(self, name: str, value: str) -> Self:
+        # Existing programs call these without taking what they return; a copy would lose it.
+        setattr(self, name, value)
+        return self

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 import attrs
 
 from .._value import Value
-from ..errors import AgentBayError
+from ..errors import AgentBayError, APIError
 
 P = ParamSpec("P")
 R = TypeVar("R", bound="ApiResponse")
@@ -31,6 +31,8 @@ class ApiResponse(Value):
         error_message: Why not; empty on success.
         code: Error code of the service; empty on success or when there was none.
         error: The exception behind a failure; None on success.
+        message: What the service says, which is the same as `error_message`.
+        http_status_code: HTTP status of a refusal; 0 when there was none.
     """
 
     request_id: str = ""
@@ -38,6 +40,8 @@ class ApiResponse(Value):
     error_message: str = attrs.field(default="", kw_only=True)
     code: str = attrs.field(default="", kw_only=True)
     error: AgentBayError | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+    message: str = attrs.field(default="", kw_only=True, eq=False, repr=False)
+    http_status_code: int = attrs.field(default=0, kw_only=True, eq=False, repr=False)
 
     @classmethod
     def failed(cls, error: AgentBayError) -> Self:
@@ -48,6 +52,8 @@ class ApiResponse(Value):
             error_message=str(error),
             code=error.code,
             error=error,
+            message=str(error),
+            http_status_code=error.status_code if isinstance(error, APIError) else 0,
         )
 
     def get_request_id(self) -> str:

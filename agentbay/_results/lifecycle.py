@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import attrs
 
-from ..errors import AgentBayError, APIError
+from ..errors import AgentBayError
 from ..protocol.metrics import SessionMetrics
 from .base import ApiResponse
 
@@ -21,16 +21,6 @@ class SessionStatusResult(ApiResponse):
     """
 
     status: str = ""
-
-    @property
-    def message(self) -> str:
-        """Same as `error_message`."""
-        return self.error_message
-
-    @property
-    def http_status_code(self) -> int:
-        """HTTP status of a refusal; 0 when there was none."""
-        return self.error.status_code if isinstance(self.error, APIError) else 0
 
     @classmethod
     def failed(cls, error: AgentBayError) -> Self:

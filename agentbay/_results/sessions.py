@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, SupportsIndex, TypeVar, cast, overload
 
 import attrs
 
 from .._value import Value
 from ..errors import AgentBayError
 from .base import ApiResponse
+
+if TYPE_CHECKING:
+    from ..protocol.sessions import SessionPage, SessionSummary
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -59,18 +62,24 @@ class SessionResult(ApiResponse, Generic[S]):
 
     def mapped(self, wrap: Callable[[S], T]) -> SessionResult[T]:
         """The same result, with another view of the session."""
-        return SessionResult(
-            self.request_id,
-            self.success,
-            None if self.session is None else wrap(self.session),
-            error_message=self.error_message,
-            code=self.code,
-            error=self.error,
-        )
+        session = None if self.session is None else wrap(self.session)
+        return attrs.evolve(cast("SessionResult[T]", self), session=session)
+
+
+# What programs of the current generation call the parts of an entry, and where they are here.
+_KEYS = {
+    "sessionId": "session_id",
+    "sessionStatus": "status",
+    "appInstanceId": "app_instance_id",
+    "imageId": "image_id",
+}
 
 
 class SessionId(str):
     """The identifier of a session in a list, with what the list tells about it.
+
+    It is text, as in the first generation of the service's clients, and answers as a mapping
+    does, as in the current one: ``entry["sessionStatus"]`` is ``entry.status``.
 
     Attributes:
         status: State, such as ``RUNNING``; ``UNKNOWN`` when the service did not say.
@@ -94,10 +103,35 @@ class SessionId(str):
         self.app_instance_id = app_instance_id
         return self
 
+    @classmethod
+    def of(cls, entry: SessionSummary) -> Self:
+        """Make one from an entry of the service's list."""
+        return cls(entry.session_id, entry.session_status, entry.image_id, entry.app_instance_id)
+
     @property
     def session_id(self) -> str:
         """The identifier, as plain text."""
         return str(self)
+
+    @overload
+    def get(self, key: str) -> str | None: ...
+    @overload
+    def get(self, key: str, default: T) -> str | T: ...
+    def get(self, key: str, default: object = None) -> object:
+        """The part of that name, such as ``sessionStatus``; `default` when there is none."""
+        return self[key] if key in _KEYS else default
+
+    def keys(self) -> list[str]:
+        """The names of the parts."""
+        return list(_KEYS)
+
+    def __contains__(self, key: object) -> bool:
+        return key in _KEYS or (isinstance(key, str) and super().__contains__(key))
+
+    def __getitem__(self, key: SupportsIndex | slice | str) -> str:
+        if not isinstance(key, str):
+            return super().__getitem__(key)
+        return str(getattr(self, _KEYS[key]))
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -115,6 +149,18 @@ class SessionListResult(ApiResponse):
     next_token: str = ""
     max_results: int = 0
     total_count: int = 0
+
+    @classmethod
+    def of(cls, request_id: str, page: SessionPage, size: int) -> Self:
+        """Make one from a page of the service's list, which was asked for `size` entries."""
+        return cls(
+            request_id,
+            True,
+            session_ids=[SessionId.of(entry) for entry in page.sessions],
+            next_token=page.next_token,
+            max_results=page.max_results or size,
+            total_count=page.total_count,
+        )
 
     def unwrap(self) -> list[SessionId]:
         """Return the identifiers, or raise what went wrong."""
@@ -177,9 +223,15 @@ class McpToolsResult(ApiResponse):
 
 @attrs.frozen(eq=False, repr=False)
 class McpToolResult(ApiResponse):
-    """What a tool answered, as text."""
+    """What a tool answered, as text.
+
+    Attributes:
+        data: The text of its first piece.
+        content: All pieces as they came: mappings with a ``type`` and, say, a ``text``.
+    """
 
     data: str = ""
+    content: list[Any] = attrs.field(factory=list[Any], kw_only=True, repr=False)
 
     def unwrap(self) -> str:
         """Return the text, or raise what went wrong."""

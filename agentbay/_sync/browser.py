@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, assert_never
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from .._async._page import Page
 from .._async.browser import AsyncBrowser
 from ..errors import AgentBayError
 from ..protocol.browser import BrowserNotifyMessage, BrowserOption
 from ._base import Wrapper, _bridge
+
+if TYPE_CHECKING:
+    from .browser_operator import BrowserOperator
 
 
 class Browser(Wrapper[AsyncBrowser]):
@@ -98,7 +102,7 @@ class Browser(Wrapper[AsyncBrowser]):
 
     @property
     def error(self) -> AgentBayError | None:
-        """Why the browser did not start; None when it did, or was not asked to."""
+        """Why the browser did not start, or what else answered False; None before that."""
         return self._impl.error
 
     @property
@@ -129,28 +133,53 @@ class Browser(Wrapper[AsyncBrowser]):
         """
         return self._impl.screenshot(page, full_page, **options)
 
-    @property
-    def operator(self) -> NoReturn:
-        """Not in this release: acting on pages in natural language."""
-        assert_never(self._impl.operator)
+    @cached_property
+    def operator(self) -> BrowserOperator:
+        """Act on pages in natural language."""
+        from .browser_operator import BrowserOperator
+
+        return BrowserOperator._wrap(self._impl.operator)
 
     @property
-    def agent(self) -> NoReturn:
-        """Not in this release: acting on pages in natural language."""
-        assert_never(self._impl.agent)
+    def agent(self) -> BrowserOperator:
+        """Same as `operator`."""
+        from .browser_operator import BrowserOperator
+
+        return BrowserOperator._wrap(self._impl.agent)
 
     def register_callback(self, callback: Callable[[BrowserNotifyMessage], object]) -> bool:
-        """Not in this release: messages of the browser come with the WebSocket connection."""
+        """Be told when the browser needs its user, or needs them no longer.
+
+        Replaces the callback that was registered before. When it raises, that is logged, and
+        it is called for the next message all the same.
+
+        Args:
+            callback: Receives each message. It may answer with `send_takeover_done`.
+
+        Returns:
+            Whether the session can tell. When it cannot, `error` says why.
+
+        Raises:
+            InvalidInputError: `callback` cannot be called.
+
+        Example:
+            def help(message: BrowserNotifyMessage) -> None:
+                if message.action == "takeover":
+                    solve_captcha()
+                    session.browser.send_takeover_done(message.id)
+
+            session.browser.register_callback(help)
+        """
         return _bridge.call(self._impl.register_callback, _bridge.as_async(callback))
 
     async def register_callback_async(
-        self, callback: Callable[[BrowserNotifyMessage], Awaitable[object]]
+        self, callback: Callable[[BrowserNotifyMessage], Awaitable[object] | None]
     ) -> bool:
         """Awaitable twin of `register_callback`, on the caller's event loop."""
         return await self._impl.register_callback(callback)
 
     def unregister_callback(self) -> None:
-        """Not in this release: messages of the browser come with the WebSocket connection."""
+        """Be told nothing more. What else uses the session's connection is not disturbed."""
         _bridge.call(self._impl.unregister_callback)
 
     async def unregister_callback_async(self) -> None:
@@ -158,7 +187,17 @@ class Browser(Wrapper[AsyncBrowser]):
         await self._impl.unregister_callback()
 
     def send_notify_message(self, notify_message: BrowserNotifyMessage) -> bool:
-        """Not in this release: messages to the browser come with the WebSocket connection."""
+        """Tell the browser something about its user.
+
+        Args:
+            notify_message: What to tell.
+
+        Returns:
+            Whether it was sent. When it was not, `error` says why.
+
+        Raises:
+            InvalidInputError: `notify_message` is no `BrowserNotifyMessage`.
+        """
         return _bridge.call(self._impl.send_notify_message, notify_message)
 
     async def send_notify_message_async(self, notify_message: BrowserNotifyMessage) -> bool:
@@ -166,7 +205,17 @@ class Browser(Wrapper[AsyncBrowser]):
         return await self._impl.send_notify_message(notify_message)
 
     def send_takeover_done(self, notify_id: int) -> bool:
-        """Not in this release: messages to the browser come with the WebSocket connection."""
+        """Tell the browser that its user did what it asked for.
+
+        Args:
+            notify_id: The `id` of the message that asked.
+
+        Returns:
+            Whether it was sent. When it was not, `error` says why.
+
+        Raises:
+            InvalidInputError: `notify_id` is no whole number.
+        """
         return _bridge.call(self._impl.send_takeover_done, notify_id)
 
     async def send_takeover_done_async(self, notify_id: int) -> bool:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from .._params.listing import ListSessionParams
+    from .._results.lifecycle import SessionPauseResult, SessionResumeResult
+    from .._results.session_data import GetSessionResult
+    from .beta import BetaNamespace
     from .context import ContextService
     from .network import BetaNetworkService
     from .skills import BetaSkillsService
@@ -124,6 +128,13 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         from .skills import BetaSkillsService
 
         return BetaSkillsService._wrap(self._impl.beta_skills)
+
+    @cached_property
+    def beta(self) -> BetaNamespace:
+        """The same as `beta_skills` and `beta_network`, under other names."""
+        from .beta import BetaNamespace
+
+        return BetaNamespace._wrap(self._impl.beta)
 
     def create(self, params: CreateSessionParams | None = None) -> SessionResult[Session]:
         """Create a session.
@@ -251,6 +262,78 @@ class AgentBay(Wrapper[AsyncAgentBay]):
     ) -> SessionListResult:
         """Awaitable twin of `list`, on the caller's event loop."""
         return await self._impl.list(labels, page, limit, status, image_id)
+
+    def list_by_labels(
+        self, params: ListSessionParams | Mapping[str, str] | None = None
+    ) -> SessionListResult:
+        """List one page of the sessions that have all of some labels; see `list`.
+
+        Args:
+            params: The labels, or the labels with the page that is wanted.
+        """
+        return _bridge.call(self._impl.list_by_labels, params)
+
+    async def list_by_labels_async(
+        self, params: ListSessionParams | Mapping[str, str] | None = None
+    ) -> SessionListResult:
+        """Awaitable twin of `list_by_labels`, on the caller's event loop."""
+        return await self._impl.list_by_labels(params)
+
+    def get_session(self, session_id: str) -> GetSessionResult:
+        """Tell everything that the service knows about a session; `get` finds one to use."""
+        return _bridge.call(self._impl.get_session, session_id)
+
+    async def get_session_async(self, session_id: str) -> GetSessionResult:
+        """Awaitable twin of `get_session`, on the caller's event loop."""
+        return await self._impl.get_session(session_id)
+
+    def beta_pause(
+        self, session: Session, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionPauseResult:
+        """Freeze a session; see `Session.beta_pause`."""
+        return _bridge.call(self._impl.beta_pause, session._impl, timeout, poll_interval)
+
+    async def beta_pause_async(
+        self, session: Session, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionPauseResult:
+        """Awaitable twin of `beta_pause`, on the caller's event loop."""
+        return await self._impl.beta_pause(session._impl, timeout, poll_interval)
+
+    def beta_resume(
+        self, session: Session, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionResumeResult:
+        """Let a paused session go on; see `Session.beta_resume`."""
+        return _bridge.call(self._impl.beta_resume, session._impl, timeout, poll_interval)
+
+    async def beta_resume_async(
+        self, session: Session, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionResumeResult:
+        """Awaitable twin of `beta_resume`, on the caller's event loop."""
+        return await self._impl.beta_resume(session._impl, timeout, poll_interval)
+
+    def pause(
+        self, session: Session, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionPauseResult:
+        """Same as `beta_pause`."""
+        return self.beta_pause(session, timeout, poll_interval)
+
+    async def pause_async(
+        self, session: Session, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionPauseResult:
+        """Awaitable twin of `pause`, on the caller's event loop."""
+        return await self.beta_pause_async(session, timeout, poll_interval)
+
+    def resume(
+        self, session: Session, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionResumeResult:
+        """Same as `beta_resume`."""
+        return self.beta_resume(session, timeout, poll_interval)
+
+    async def resume_async(
+        self, session: Session, timeout: float = 600, poll_interval: float = 2.0
+    ) -> SessionResumeResult:
+        """Awaitable twin of `resume`, on the caller's event loop."""
+        return await self.beta_resume_async(session, timeout, poll_interval)
 
     def close(self) -> None:
         """Close the connections of the current event loop."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from .._async.code import AsyncCode
 from .._results.code import EnhancedCodeExecutionResult
 from ..protocol.code import DEFAULT_TIMEOUT
+from ..protocol.code_stream import CodeEvent
 from ._base import Wrapper, _bridge
 
 
@@ -33,10 +34,13 @@ class Code(Wrapper[AsyncCode]):
                 such as ``"py"`` and ``"node"``, and any case, are fine.
             timeout_s: Time limit in seconds; parts of a second are rounded up. The cloud may
                 end a run after 60 seconds, whatever is asked for.
-            stream_beta: Ask for the output while the code runs. Not in this release.
-            on_stdout: Receives standard output of a stream.
-            on_stderr: Receives standard error of a stream.
-            on_error: Receives the error of a stream.
+            stream_beta: Hear of the output while the code runs. The functions below are
+                called only then; what one of them raises ends the stream, and reaches the
+                caller.
+            on_stdout: Receives each piece of standard output.
+            on_stderr: Receives each piece of standard error.
+            on_error: Receives what makes the run a failure: what the service tells of an
+                error, as it came, or else the exception.
 
         Returns:
             What the code printed and showed. `success` means that it ran to its end.
@@ -62,9 +66,9 @@ class Code(Wrapper[AsyncCode]):
         language: str,
         timeout_s: float = DEFAULT_TIMEOUT,
         stream_beta: bool = False,
-        on_stdout: Callable[[str], Awaitable[object]] | None = None,
-        on_stderr: Callable[[str], Awaitable[object]] | None = None,
-        on_error: Callable[[object], Awaitable[object]] | None = None,
+        on_stdout: Callable[[str], Awaitable[object] | None] | None = None,
+        on_stderr: Callable[[str], Awaitable[object] | None] | None = None,
+        on_error: Callable[[object], Awaitable[object] | None] | None = None,
     ) -> EnhancedCodeExecutionResult:
         """Awaitable twin of `run_code`, on the caller's event loop."""
         return await self._impl.run_code(
@@ -90,9 +94,9 @@ class Code(Wrapper[AsyncCode]):
         language: str,
         timeout_s: float = DEFAULT_TIMEOUT,
         stream_beta: bool = False,
-        on_stdout: Callable[[str], Awaitable[object]] | None = None,
-        on_stderr: Callable[[str], Awaitable[object]] | None = None,
-        on_error: Callable[[object], Awaitable[object]] | None = None,
+        on_stdout: Callable[[str], Awaitable[object] | None] | None = None,
+        on_stderr: Callable[[str], Awaitable[object] | None] | None = None,
+        on_error: Callable[[object], Awaitable[object] | None] | None = None,
     ) -> EnhancedCodeExecutionResult:
         """Awaitable twin of `run`, on the caller's event loop."""
         return await self.run_code_async(
@@ -118,11 +122,37 @@ class Code(Wrapper[AsyncCode]):
         language: str,
         timeout_s: float = DEFAULT_TIMEOUT,
         stream_beta: bool = False,
-        on_stdout: Callable[[str], Awaitable[object]] | None = None,
-        on_stderr: Callable[[str], Awaitable[object]] | None = None,
-        on_error: Callable[[object], Awaitable[object]] | None = None,
+        on_stdout: Callable[[str], Awaitable[object] | None] | None = None,
+        on_stderr: Callable[[str], Awaitable[object] | None] | None = None,
+        on_error: Callable[[object], Awaitable[object] | None] | None = None,
     ) -> EnhancedCodeExecutionResult:
         """Awaitable twin of `execute`, on the caller's event loop."""
         return await self.run_code_async(
             code, language, timeout_s, stream_beta, on_stdout, on_stderr, on_error
         )
+
+    def run_code_stream(
+        self, code: str, language: str, timeout_s: float = DEFAULT_TIMEOUT
+    ) -> Iterator[CodeEvent]:
+        """Run code, and go through what it prints and shows while it runs.
+
+        Args:
+            code: The code.
+            language: As for `run_code`.
+            timeout_s: As for `run_code`.
+
+        Raises:
+            ExecutionError: The code failed; everything that it printed was given before.
+            AgentBayError: The run could not be made, or was not told to its end.
+
+        Example:
+            for event in session.code.run_code_stream("print(6 * 7)", "python"):
+                print(event.kind, event.chunk or event.result or event.error)
+        """
+        return _bridge.iterate(self._impl.run_code_stream(code, language, timeout_s))
+
+    def run_code_stream_async(
+        self, code: str, language: str, timeout_s: float = DEFAULT_TIMEOUT
+    ) -> AsyncIterator[CodeEvent]:
+        """Async twin of `run_code_stream`, on the caller's event loop."""
+        return self._impl.run_code_stream(code, language, timeout_s)

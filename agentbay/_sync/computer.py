@@ -27,6 +27,192 @@ class Computer(Wrapper[AsyncComputer]):
     other failure is in the result.
     """
 
+    def screenshot(self) -> LinkResult:
+        """Take a picture of the screen, and get an address of it.
+
+        Returns:
+            In `data` the address of a PNG file. It works for an hour, for everyone who has
+            it.
+        """
+        return _bridge.call(self._impl.screenshot)
+
+    async def screenshot_async(self) -> LinkResult:
+        """Awaitable twin of `screenshot`, on the caller's event loop."""
+        return await self._impl.screenshot()
+
+    def list_root_windows(self, timeout_ms: int = 3000) -> WindowListResult:
+        """List the windows that are in no other one.
+
+        Right after `start_app`, a window may not be there yet: ask again until it is.
+
+        Args:
+            timeout_ms: How long the service may take, in milliseconds.
+
+        Example:
+            for window in session.computer.list_root_windows().unwrap():
+                print(window.window_id, window.title)
+        """
+        return _bridge.call(self._impl.list_root_windows, timeout_ms)
+
+    async def list_root_windows_async(self, timeout_ms: int = 3000) -> WindowListResult:
+        """Awaitable twin of `list_root_windows`, on the caller's event loop."""
+        return await self._impl.list_root_windows(timeout_ms)
+
+    def get_active_window(self, timeout_ms: int | None = None) -> WindowInfoResult:
+        """Tell which window has the focus.
+
+        Args:
+            timeout_ms: How long the service may take, in milliseconds; its own choice by
+                default.
+
+        Returns:
+            The window; None in `window` when none has the focus.
+        """
+        return _bridge.call(self._impl.get_active_window, timeout_ms)
+
+    async def get_active_window_async(self, timeout_ms: int | None = None) -> WindowInfoResult:
+        """Awaitable twin of `get_active_window`, on the caller's event loop."""
+        return await self._impl.get_active_window(timeout_ms)
+
+    def activate_window(self, window_id: int) -> BoolResult:
+        """Bring a window to the front and give it the focus."""
+        return _bridge.call(self._impl.activate_window, window_id)
+
+    async def activate_window_async(self, window_id: int) -> BoolResult:
+        """Awaitable twin of `activate_window`, on the caller's event loop."""
+        return await self._impl.activate_window(window_id)
+
+    def close_window(self, window_id: int) -> BoolResult:
+        """Close a window."""
+        return _bridge.call(self._impl.close_window, window_id)
+
+    async def close_window_async(self, window_id: int) -> BoolResult:
+        """Awaitable twin of `close_window`, on the caller's event loop."""
+        return await self._impl.close_window(window_id)
+
+    def maximize_window(self, window_id: int) -> BoolResult:
+        """Let a window fill the screen beside panels."""
+        return _bridge.call(self._impl.maximize_window, window_id)
+
+    async def maximize_window_async(self, window_id: int) -> BoolResult:
+        """Awaitable twin of `maximize_window`, on the caller's event loop."""
+        return await self._impl.maximize_window(window_id)
+
+    def minimize_window(self, window_id: int) -> BoolResult:
+        """Hide a window but for its place in the task bar."""
+        return _bridge.call(self._impl.minimize_window, window_id)
+
+    async def minimize_window_async(self, window_id: int) -> BoolResult:
+        """Awaitable twin of `minimize_window`, on the caller's event loop."""
+        return await self._impl.minimize_window(window_id)
+
+    def restore_window(self, window_id: int) -> BoolResult:
+        """Undo what `maximize_window`, `minimize_window` and `fullscreen_window` did."""
+        return _bridge.call(self._impl.restore_window, window_id)
+
+    async def restore_window_async(self, window_id: int) -> BoolResult:
+        """Awaitable twin of `restore_window`, on the caller's event loop."""
+        return await self._impl.restore_window(window_id)
+
+    def fullscreen_window(self, window_id: int) -> BoolResult:
+        """Let a window fill the whole screen."""
+        return _bridge.call(self._impl.fullscreen_window, window_id)
+
+    async def fullscreen_window_async(self, window_id: int) -> BoolResult:
+        """Awaitable twin of `fullscreen_window`, on the caller's event loop."""
+        return await self._impl.fullscreen_window(window_id)
+
+    def resize_window(self, window_id: int, width: int, height: int) -> BoolResult:
+        """Change the size of a window, in pixels."""
+        return _bridge.call(self._impl.resize_window, window_id, width, height)
+
+    async def resize_window_async(self, window_id: int, width: int, height: int) -> BoolResult:
+        """Awaitable twin of `resize_window`, on the caller's event loop."""
+        return await self._impl.resize_window(window_id, width, height)
+
+    def focus_mode(self, on: bool) -> BoolResult:
+        """Keep the focus where it is when a window opens, or end that."""
+        return _bridge.call(self._impl.focus_mode, on)
+
+    async def focus_mode_async(self, on: bool) -> BoolResult:
+        """Awaitable twin of `focus_mode`, on the caller's event loop."""
+        return await self._impl.focus_mode(on)
+
+    def get_installed_apps(
+        self, start_menu: bool = True, desktop: bool = False, ignore_system_apps: bool = True
+    ) -> InstalledAppListResult:
+        """List the applications that can be started.
+
+        Args:
+            start_menu: List those of the start menu.
+            desktop: List those on the desktop.
+            ignore_system_apps: Leave out those of the system.
+        """
+        return _bridge.call(self._impl.get_installed_apps, start_menu, desktop, ignore_system_apps)
+
+    async def get_installed_apps_async(
+        self, start_menu: bool = True, desktop: bool = False, ignore_system_apps: bool = True
+    ) -> InstalledAppListResult:
+        """Awaitable twin of `get_installed_apps`, on the caller's event loop."""
+        return await self._impl.get_installed_apps(start_menu, desktop, ignore_system_apps)
+
+    def start_app(
+        self, start_cmd: str, work_directory: str = "", activity: str = ""
+    ) -> ProcessListResult:
+        """Start an application.
+
+        Args:
+            start_cmd: Its command, as `get_installed_apps` gives it.
+            work_directory: Where to start it.
+            activity: What to open, on a mobile device.
+
+        Returns:
+            The processes that were started; a web browser has several.
+
+        Example:
+            found = session.computer.get_installed_apps().unwrap()
+            session.computer.start_app(found[0].start_cmd)
+        """
+        return _bridge.call(self._impl.start_app, start_cmd, work_directory, activity)
+
+    async def start_app_async(
+        self, start_cmd: str, work_directory: str = "", activity: str = ""
+    ) -> ProcessListResult:
+        """Awaitable twin of `start_app`, on the caller's event loop."""
+        return await self._impl.start_app(start_cmd, work_directory, activity)
+
+    def list_visible_apps(self) -> ProcessListResult:
+        """List the processes that have a window on the screen."""
+        return _bridge.call(self._impl.list_visible_apps)
+
+    async def list_visible_apps_async(self) -> ProcessListResult:
+        """Awaitable twin of `list_visible_apps`, on the caller's event loop."""
+        return await self._impl.list_visible_apps()
+
+    def stop_app_by_pname(self, pname: str) -> AppOperationResult:
+        """Stop every process of a name."""
+        return _bridge.call(self._impl.stop_app_by_pname, pname)
+
+    async def stop_app_by_pname_async(self, pname: str) -> AppOperationResult:
+        """Awaitable twin of `stop_app_by_pname`, on the caller's event loop."""
+        return await self._impl.stop_app_by_pname(pname)
+
+    def stop_app_by_pid(self, pid: int) -> AppOperationResult:
+        """Stop one process."""
+        return _bridge.call(self._impl.stop_app_by_pid, pid)
+
+    async def stop_app_by_pid_async(self, pid: int) -> AppOperationResult:
+        """Awaitable twin of `stop_app_by_pid`, on the caller's event loop."""
+        return await self._impl.stop_app_by_pid(pid)
+
+    def stop_app_by_cmd(self, stop_cmd: str) -> AppOperationResult:
+        """Stop an application with its stop command."""
+        return _bridge.call(self._impl.stop_app_by_cmd, stop_cmd)
+
+    async def stop_app_by_cmd_async(self, stop_cmd: str) -> AppOperationResult:
+        """Awaitable twin of `stop_app_by_cmd`, on the caller's event loop."""
+        return await self._impl.stop_app_by_cmd(stop_cmd)
+
     def click_mouse(
         self, x: int, y: int, button: MouseButton | str = MouseButton.LEFT
     ) -> BoolResult:
@@ -177,19 +363,6 @@ class Computer(Wrapper[AsyncComputer]):
         """Awaitable twin of `get_screen_size`, on the caller's event loop."""
         return await self._impl.get_screen_size()
 
-    def screenshot(self) -> LinkResult:
-        """Take a picture of the screen, and get an address of it.
-
-        Returns:
-            In `data` the address of a PNG file. It works for an hour, for everyone who has
-            it.
-        """
-        return _bridge.call(self._impl.screenshot)
-
-    async def screenshot_async(self) -> LinkResult:
-        """Awaitable twin of `screenshot`, on the caller's event loop."""
-        return await self._impl.screenshot()
-
     def beta_take_screenshot(self, format: str = "png") -> ScreenshotResult:
         """Take a picture of the screen, and get its bytes.
 
@@ -209,176 +382,3 @@ class Computer(Wrapper[AsyncComputer]):
     async def beta_take_screenshot_async(self, format: str = "png") -> ScreenshotResult:
         """Awaitable twin of `beta_take_screenshot`, on the caller's event loop."""
         return await self._impl.beta_take_screenshot(format)
-
-    def list_root_windows(self, timeout_ms: int = 3000) -> WindowListResult:
-        """List the windows that are in no other one.
-
-        Right after `start_app`, a window may not be there yet: ask again until it is.
-
-        Args:
-            timeout_ms: How long the service may take, in milliseconds.
-
-        Example:
-            for window in session.computer.list_root_windows().unwrap():
-                print(window.window_id, window.title)
-        """
-        return _bridge.call(self._impl.list_root_windows, timeout_ms)
-
-    async def list_root_windows_async(self, timeout_ms: int = 3000) -> WindowListResult:
-        """Awaitable twin of `list_root_windows`, on the caller's event loop."""
-        return await self._impl.list_root_windows(timeout_ms)
-
-    def get_active_window(self, timeout_ms: int | None = None) -> WindowInfoResult:
-        """Tell which window has the focus.
-
-        Args:
-            timeout_ms: How long the service may take, in milliseconds; its own choice by
-                default.
-
-        Returns:
-            The window; None in `window` when none has the focus.
-        """
-        return _bridge.call(self._impl.get_active_window, timeout_ms)
-
-    async def get_active_window_async(self, timeout_ms: int | None = None) -> WindowInfoResult:
-        """Awaitable twin of `get_active_window`, on the caller's event loop."""
-        return await self._impl.get_active_window(timeout_ms)
-
-    def activate_window(self, window_id: int) -> BoolResult:
-        """Bring a window to the front and give it the focus."""
-        return _bridge.call(self._impl.activate_window, window_id)
-
-    async def activate_window_async(self, window_id: int) -> BoolResult:
-        """Awaitable twin of `activate_window`, on the caller's event loop."""
-        return await self._impl.activate_window(window_id)
-
-    def close_window(self, window_id: int) -> BoolResult:
-        """Close a window."""
-        return _bridge.call(self._impl.close_window, window_id)
-
-    async def close_window_async(self, window_id: int) -> BoolResult:
-        """Awaitable twin of `close_window`, on the caller's event loop."""
-        return await self._impl.close_window(window_id)
-
-    def maximize_window(self, window_id: int) -> BoolResult:
-        """Let a window fill the screen beside panels."""
-        return _bridge.call(self._impl.maximize_window, window_id)
-
-    async def maximize_window_async(self, window_id: int) -> BoolResult:
-        """Awaitable twin of `maximize_window`, on the caller's event loop."""
-        return await self._impl.maximize_window(window_id)
-
-    def minimize_window(self, window_id: int) -> BoolResult:
-        """Hide a window but for its place in the task bar."""
-        return _bridge.call(self._impl.minimize_window, window_id)
-
-    async def minimize_window_async(self, window_id: int) -> BoolResult:
-        """Awaitable twin of `minimize_window`, on the caller's event loop."""
-        return await self._impl.minimize_window(window_id)
-
-    def restore_window(self, window_id: int) -> BoolResult:
-        """Undo what `maximize_window`, `minimize_window` and `fullscreen_window` did."""
-        return _bridge.call(self._impl.restore_window, window_id)
-
-    async def restore_window_async(self, window_id: int) -> BoolResult:
-        """Awaitable twin of `restore_window`, on the caller's event loop."""
-        return await self._impl.restore_window(window_id)
-
-    def fullscreen_window(self, window_id: int) -> BoolResult:
-        """Let a window fill the whole screen."""
-        return _bridge.call(self._impl.fullscreen_window, window_id)
-
-    async def fullscreen_window_async(self, window_id: int) -> BoolResult:
-        """Awaitable twin of `fullscreen_window`, on the caller's event loop."""
-        return await self._impl.fullscreen_window(window_id)
-
-    def resize_window(self, window_id: int, width: int, height: int) -> BoolResult:
-        """Change the size of a window, in pixels."""
-        return _bridge.call(self._impl.resize_window, window_id, width, height)
-
-    async def resize_window_async(self, window_id: int, width: int, height: int) -> BoolResult:
-        """Awaitable twin of `resize_window`, on the caller's event loop."""
-        return await self._impl.resize_window(window_id, width, height)
-
-    def focus_mode(self, on: bool) -> BoolResult:
-        """Keep the focus where it is when a window opens, or end that."""
-        return _bridge.call(self._impl.focus_mode, on)
-
-    async def focus_mode_async(self, on: bool) -> BoolResult:
-        """Awaitable twin of `focus_mode`, on the caller's event loop."""
-        return await self._impl.focus_mode(on)
-
-    def get_installed_apps(
-        self, start_menu: bool = True, desktop: bool = False, ignore_system_apps: bool = True
-    ) -> InstalledAppListResult:
-        """List the applications that can be started.
-
-        Args:
-            start_menu: List those of the start menu.
-            desktop: List those on the desktop.
-            ignore_system_apps: Leave out those of the system.
-        """
-        return _bridge.call(self._impl.get_installed_apps, start_menu, desktop, ignore_system_apps)
-
-    async def get_installed_apps_async(
-        self, start_menu: bool = True, desktop: bool = False, ignore_system_apps: bool = True
-    ) -> InstalledAppListResult:
-        """Awaitable twin of `get_installed_apps`, on the caller's event loop."""
-        return await self._impl.get_installed_apps(start_menu, desktop, ignore_system_apps)
-
-    def start_app(
-        self, start_cmd: str, work_directory: str = "", activity: str = ""
-    ) -> ProcessListResult:
-        """Start an application.
-
-        Args:
-            start_cmd: Its command, as `get_installed_apps` gives it.
-            work_directory: Where to start it.
-            activity: What to open, on a mobile device.
-
-        Returns:
-            The processes that were started; a web browser has several.
-
-        Example:
-            apps = session.computer.get_installed_apps().unwrap()
-            session.computer.start_app(apps[0].start_cmd)
-        """
-        return _bridge.call(self._impl.start_app, start_cmd, work_directory, activity)
-
-    async def start_app_async(
-        self, start_cmd: str, work_directory: str = "", activity: str = ""
-    ) -> ProcessListResult:
-        """Awaitable twin of `start_app`, on the caller's event loop."""
-        return await self._impl.start_app(start_cmd, work_directory, activity)
-
-    def list_visible_apps(self) -> ProcessListResult:
-        """List the processes that have a window on the screen."""
-        return _bridge.call(self._impl.list_visible_apps)
-
-    async def list_visible_apps_async(self) -> ProcessListResult:
-        """Awaitable twin of `list_visible_apps`, on the caller's event loop."""
-        return await self._impl.list_visible_apps()
-
-    def stop_app_by_pname(self, pname: str) -> AppOperationResult:
-        """Stop every process of a name."""
-        return _bridge.call(self._impl.stop_app_by_pname, pname)
-
-    async def stop_app_by_pname_async(self, pname: str) -> AppOperationResult:
-        """Awaitable twin of `stop_app_by_pname`, on the caller's event loop."""
-        return await self._impl.stop_app_by_pname(pname)
-
-    def stop_app_by_pid(self, pid: int) -> AppOperationResult:
-        """Stop one process."""
-        return _bridge.call(self._impl.stop_app_by_pid, pid)
-
-    async def stop_app_by_pid_async(self, pid: int) -> AppOperationResult:
-        """Awaitable twin of `stop_app_by_pid`, on the caller's event loop."""
-        return await self._impl.stop_app_by_pid(pid)
-
-    def stop_app_by_cmd(self, stop_cmd: str) -> AppOperationResult:
-        """Stop an application with its stop command."""
-        return _bridge.call(self._impl.stop_app_by_cmd, stop_cmd)
-
-    async def stop_app_by_cmd_async(self, stop_cmd: str) -> AppOperationResult:
-        """Awaitable twin of `stop_app_by_cmd`, on the caller's event loop."""
-        return await self._impl.stop_app_by_cmd(stop_cmd)

@@ -19,7 +19,7 @@ from ..protocol.contexts import Context, ContextListParams
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
-    from .._transport import ApiClient
+    from .client import AgentBay
 
 
 class ContextService(Wrapper[AsyncContextService]):
@@ -31,8 +31,8 @@ class ContextService(Wrapper[AsyncContextService]):
         session = bay.create(params).unwrap()
     """
 
-    def __init__(self, client: ApiClient, region_id: str = "") -> None:
-        self._impl = AsyncContextService(client, region_id)
+    def __init__(self, agent_bay: AgentBay) -> None:
+        self._impl = AsyncContextService(agent_bay._impl)
 
     def get(
         self, name: str | None = None, create: bool = False, context_id: str | None = None

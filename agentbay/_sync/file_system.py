@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import builtins
+import os
+import threading
 from collections.abc import (
     Awaitable,
     Callable,
     Mapping,
     Sequence,
 )
-from typing import Literal, cast, overload
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import TYPE_CHECKING, Literal, cast, overload
 
 from .._async.file_system import AsyncFileSystem
 from .._results.file_system import (
     BinaryFileContentResult,
     BoolResult,
     DirectoryListResult,
+    DownloadResult,
+    EditResult,
     FileChangeResult,
     FileContentResult,
     FileInfoResult,
     FileSearchResult,
     MultipleFileContentResult,
+    UploadResult,
 )
+from ..protocol.file_system import FileChangeEvent
 from ._base import Wrapper, _bridge
+
+if TYPE_CHECKING:
+    from .._async._watch_thread import DirectoryWatcher
+    from .watch import FileWatch
 
 
 class FileSystem(Wrapper[AsyncFileSystem]):
@@ -48,25 +60,24 @@ class FileSystem(Wrapper[AsyncFileSystem]):
 
     def edit_file(
         self, path: str, edits: Sequence[Mapping[str, str]], dry_run: bool = False
-    ) -> BoolResult:
-        """Replace texts in a file, one after the other.
+    ) -> EditResult:
+        """Replace texts in a file, one after the other, and tell the difference.
 
         Args:
             path: The file; it must hold UTF-8 text.
             edits: Each has ``oldText``, of which the first occurrence is replaced, and
                 ``newText``. When one is not found, the file stays as it is.
-            dry_run: Only check that the edits apply.
+            dry_run: Leave the file as it is, and only tell what would differ.
 
         Example:
-            session.file_system.edit_file(
-                "/tmp/a.txt", [{"oldText": "red", "newText": "green"}]
-            )
+            edits = [{"oldText": "red", "newText": "green"}]
+            print(session.file_system.edit_file("/tmp/a.txt", edits, dry_run=True).diff)
         """
         return _bridge.call(self._impl.edit_file, path, edits, dry_run)
 
     async def edit_file_async(
         self, path: str, edits: Sequence[Mapping[str, str]], dry_run: bool = False
-    ) -> BoolResult:
+    ) -> EditResult:
         """Awaitable twin of `edit_file`, on the caller's event loop."""
         return await self._impl.edit_file(path, edits, dry_run)
 
@@ -200,6 +211,150 @@ class FileSystem(Wrapper[AsyncFileSystem]):
         """Awaitable twin of `get_file_change`, on the caller's event loop."""
         return await self._impl.get_file_change(path)
 
+    def upload_file(
+        self,
+        local_path: str | os.PathLike[str],
+        remote_path: str,
+        *,
+        content_type: str | None = None,
+        wait: bool = True,
+        wait_timeout: float = 30.0,
+        poll_interval: float = 1.5,
+        progress_cb: Callable[[int], object] | None = None,
+    ) -> UploadResult:
+        """Send a file of the local machine to the session.
+
+        It is read and sent piece by piece, so it may be larger than the memory. An exchange
+        is given up when nothing moved for 60 seconds.
+
+        Args:
+            local_path: The file to send.
+            remote_path: Where it is to be in the session; the service may move files below
+                `get_file_transfer_context_path` only.
+            content_type: Media type to keep with the file in the store that it passes.
+            wait: Wait until the session has the file, and not only the store.
+            wait_timeout: Seconds for that wait.
+            poll_interval: Longest time between two looks at it, in seconds.
+            progress_cb: Told how many bytes were sent so far, after each piece.
+
+        Example:
+            folder = session.file_system.get_file_transfer_context_path()
+            result = session.file_system.upload_file("data.csv", f"{folder}/data.csv")
+            print(result.bytes_sent)
+        """
+        return _bridge.call(
+            self._impl.upload_file,
+            local_path,
+            remote_path,
+            content_type=content_type,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=None if progress_cb is None else _bridge.as_async(progress_cb),
+        )
+
+    async def upload_file_async(
+        self,
+        local_path: str | os.PathLike[str],
+        remote_path: str,
+        *,
+        content_type: str | None = None,
+        wait: bool = True,
+        wait_timeout: float = 30.0,
+        poll_interval: float = 1.5,
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
+    ) -> UploadResult:
+        """Awaitable twin of `upload_file`, on the caller's event loop."""
+        return await self._impl.upload_file(
+            local_path,
+            remote_path,
+            content_type=content_type,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=progress_cb,
+        )
+
+    def download_file(
+        self,
+        remote_path: str,
+        local_path: str | os.PathLike[str],
+        *,
+        overwrite: bool = True,
+        wait: bool = True,
+        wait_timeout: float = 30.0,
+        poll_interval: float = 1.5,
+        progress_cb: Callable[[int], object] | None = None,
+    ) -> DownloadResult:
+        """Fetch a file of the session to the local machine.
+
+        It takes its place when it is whole: after a failure, what was there before still is.
+        An exchange is given up when nothing moved for 60 seconds.
+
+        Args:
+            remote_path: The file; the service may move files below
+                `get_file_transfer_context_path` only.
+            local_path: Where it is to be; missing directories are made.
+            overwrite: Replace a file that is there.
+            wait: Wait until the store that it passes has the file as it is; otherwise what
+                arrives may be an earlier state of it.
+            wait_timeout: Seconds for that wait.
+            poll_interval: Longest time between two looks at it, in seconds.
+            progress_cb: Told how many bytes have arrived so far, after each piece.
+
+        Example:
+            folder = session.file_system.get_file_transfer_context_path()
+            result = session.file_system.download_file(f"{folder}/out.csv", "out.csv")
+            print(result.local_path, result.bytes_received)
+        """
+        return _bridge.call(
+            self._impl.download_file,
+            remote_path,
+            local_path,
+            overwrite=overwrite,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=None if progress_cb is None else _bridge.as_async(progress_cb),
+        )
+
+    async def download_file_async(
+        self,
+        remote_path: str,
+        local_path: str | os.PathLike[str],
+        *,
+        overwrite: bool = True,
+        wait: bool = True,
+        wait_timeout: float = 30.0,
+        poll_interval: float = 1.5,
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
+    ) -> DownloadResult:
+        """Awaitable twin of `download_file`, on the caller's event loop."""
+        return await self._impl.download_file(
+            remote_path,
+            local_path,
+            overwrite=overwrite,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=progress_cb,
+        )
+
+    def get_file_transfer_context_path(self) -> str | None:
+        """Tell below which directory of the session files can be uploaded and downloaded.
+
+        Returns:
+            The directory; None when the service keeps no store for the session.
+
+        Raises:
+            AgentBayError: The service did not say.
+        """
+        return _bridge.call(self._impl.get_file_transfer_context_path)
+
+    async def get_file_transfer_context_path_async(self) -> str | None:
+        """Awaitable twin of `get_file_transfer_context_path`, on the caller's event loop."""
+        return await self._impl.get_file_transfer_context_path()
+
     @overload
     def read(self, path: str) -> FileContentResult: ...
     @overload
@@ -282,3 +437,63 @@ class FileSystem(Wrapper[AsyncFileSystem]):
     async def rm_async(self, path: str) -> BoolResult:
         """Awaitable twin of `rm`, on the caller's event loop."""
         return await self.delete_file_async(path)
+
+    def watch(self, path: str, *, interval: float = 0.5) -> AbstractContextManager[FileWatch]:
+        """Watch a directory and everything below it, for the length of a block.
+
+        Where the session can tell of changes by itself, it does; else it is asked.
+
+        Args:
+            path: The directory.
+            interval: Seconds between two questions.
+
+        Raises:
+            AgentBayError: The directory cannot be watched.
+
+        Example:
+            with session.file_system.watch("/tmp/results") as changes:
+                for events in changes:
+                    print([event.path for event in events])
+        """
+        from .watch import FileWatch
+
+        return _bridge.enter(
+            _bridge.mapped(self._impl.watch(path, interval=interval), FileWatch._wrap)
+        )
+
+    def watch_async(
+        self, path: str, *, interval: float = 0.5
+    ) -> AbstractAsyncContextManager[FileWatch]:
+        """Async twin of `watch`, on the caller's event loop."""
+        from .watch import FileWatch
+
+        return _bridge.mapped(self._impl.watch(path, interval=interval), FileWatch._wrap)
+
+    def watch_directory(
+        self,
+        path: str,
+        callback: Callable[[builtins.list[FileChangeEvent]], object],
+        interval: float = 0.5,
+        stop_event: threading.Event | None = None,
+    ) -> DirectoryWatcher:
+        """Make a thread that tells a function of the changes below a directory.
+
+        The thread has to be started, and has an event loop of its own. An error of the
+        function is logged and ends nothing. In programs with an event loop, `watch` is
+        simpler.
+
+        Args:
+            path: The directory.
+            callback: Told of the changes, some at a time.
+            interval: Seconds between two questions for changes.
+            stop_event: Ends the thread when it is set; the thread makes one by default.
+
+        Example:
+            thread = session.file_system.watch_directory("/tmp/results", print)
+            thread.start()
+            thread.ready_event.wait(10)
+            session.file_system.write_file("/tmp/results/a.txt", "hello")
+            thread.stop_event.set()
+            thread.join()
+        """
+        return self._impl.watch_directory(path, _bridge.as_async(callback), interval, stop_event)

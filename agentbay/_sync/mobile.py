@@ -28,13 +28,18 @@ class Mobile(Wrapper[AsyncMobile]):
             print(element.text, element.bounds_rect)
     """
 
-    def tap(self, x: int, y: int) -> BoolResult:
-        """Touch the screen at a point."""
-        return _bridge.call(self._impl.tap, x, y)
+    def screenshot(self) -> LinkResult:
+        """Take a picture of the screen, and get an address of it.
 
-    async def tap_async(self, x: int, y: int) -> BoolResult:
-        """Awaitable twin of `tap`, on the caller's event loop."""
-        return await self._impl.tap(x, y)
+        Returns:
+            In `data` the address of a PNG file. It works for an hour, for everyone who has
+            it.
+        """
+        return _bridge.call(self._impl.screenshot)
+
+    async def screenshot_async(self) -> LinkResult:
+        """Awaitable twin of `screenshot`, on the caller's event loop."""
+        return await self._impl.screenshot()
 
     def swipe(
         self, start_x: int, start_y: int, end_x: int, end_y: int, duration_ms: int = 300
@@ -80,6 +85,14 @@ class Mobile(Wrapper[AsyncMobile]):
         """Awaitable twin of `get_clickable_ui_elements`, on the caller's event loop."""
         return await self._impl.get_clickable_ui_elements(timeout_ms)
 
+    def tap(self, x: int, y: int) -> BoolResult:
+        """Touch the screen at a point."""
+        return _bridge.call(self._impl.tap, x, y)
+
+    async def tap_async(self, x: int, y: int) -> BoolResult:
+        """Awaitable twin of `tap`, on the caller's event loop."""
+        return await self._impl.tap(x, y)
+
     def get_all_ui_elements(
         self, timeout_ms: int = 2000, format: str = ui.JSON
     ) -> UIElementListResult:
@@ -100,19 +113,6 @@ class Mobile(Wrapper[AsyncMobile]):
     ) -> UIElementListResult:
         """Awaitable twin of `get_all_ui_elements`, on the caller's event loop."""
         return await self._impl.get_all_ui_elements(timeout_ms, format)
-
-    def screenshot(self) -> LinkResult:
-        """Take a picture of the screen, and get an address of it.
-
-        Returns:
-            In `data` the address of a PNG file. It works for an hour, for everyone who has
-            it.
-        """
-        return _bridge.call(self._impl.screenshot)
-
-    async def screenshot_async(self) -> LinkResult:
-        """Awaitable twin of `screenshot`, on the caller's event loop."""
-        return await self._impl.screenshot()
 
     def beta_take_screenshot(self, format: str = "png") -> ScreenshotResult:
         """Take a picture of the screen, and get its bytes.

@@ -9,7 +9,7 @@ from .._results.network import NetworkResult, NetworkStatusResult
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
-    from .._transport import ApiClient
+    from .client import AgentBay
 
 
 class BetaNetworkService(Wrapper[AsyncBetaNetworkService]):
@@ -23,8 +23,8 @@ class BetaNetworkService(Wrapper[AsyncBetaNetworkService]):
         params = CreateSessionParams(beta_network_id=network.network_id)
     """
 
-    def __init__(self, client: ApiClient, region_id: str = "") -> None:
-        self._impl = AsyncBetaNetworkService(client, region_id)
+    def __init__(self, agent_bay: AgentBay) -> None:
+        self._impl = AsyncBetaNetworkService(agent_bay._impl)
 
     def get_network_bind_token(self, network_id: str | None = None) -> NetworkResult:
         """Get the credential with which a machine joins a network.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, assert_never
+from typing import TYPE_CHECKING, Any
 
 from .._async.session import AsyncSession
 from .._results.sessions import (
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         SessionStatusResult,
     )
     from .._transport import ApiClient
+    from .agent import Agent
     from .application import ApplicationManager
     from .browser import Browser
     from .client import AgentBay
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .git import Git
     from .mobile import Mobile
     from .oss import Oss
+    from .pty import Pty
     from .ui import UI
     from .window import WindowManager
 
@@ -115,9 +117,24 @@ class Session(Wrapper[AsyncSession]):
         return self._impl.http_port
 
     @property
+    def vpc_ip(self) -> str:
+        """Address of the session in a private network of the account; empty outside of one."""
+        return self._impl.vpc_ip
+
+    @property
+    def vpc_id(self) -> str:
+        """The private network of the account that the session is in; empty outside of one."""
+        return self._impl.vpc_id
+
+    @property
     def mcp_tools(self) -> list[McpTool]:
         """The tools of the session, as far as they were told or listed."""
         return self._impl.mcp_tools
+
+    @property
+    def mcpTools(self) -> list[McpTool]:  # noqa: N802
+        """Same as `mcp_tools`."""
+        return self.mcp_tools
 
     @property
     def enableBrowserReplay(self) -> bool:  # noqa: N802
@@ -171,6 +188,18 @@ class Session(Wrapper[AsyncSession]):
     def get_token(self) -> str:
         """The credential for calls that go straight to the session."""
         return self._impl.get_token()
+
+    def get_link_url(self) -> str:
+        """Where calls go that go straight to the session; empty when there is no such way."""
+        return self._impl.get_link_url()
+
+    def getToken(self) -> str:  # noqa: N802
+        """Same as `get_token`."""
+        return self.get_token()
+
+    def getLinkUrl(self) -> str:  # noqa: N802
+        """Same as `get_link_url`."""
+        return self.get_link_url()
 
     def find_server_for_tool(self, tool_name: str) -> str:
         """Name the server behind a tool; empty when the tool is not known.
@@ -291,10 +320,19 @@ class Session(Wrapper[AsyncSession]):
 
         return Git._wrap(self._impl.git)
 
-    @property
-    def agent(self) -> NoReturn:
-        """Not in this release; `call_mcp_tool` reaches the tools."""
-        assert_never(self._impl.agent)
+    @cached_property
+    def pty(self) -> Pty:
+        """Open terminals."""
+        from .pty import Pty
+
+        return Pty._wrap(self._impl.pty)
+
+    @cached_property
+    def agent(self) -> Agent:
+        """Give tasks to agents that the service runs in the session."""
+        from .agent import Agent
+
+        return Agent._wrap(self._impl.agent)
 
     def delete(self, sync_context: bool = False) -> DeleteResult:
         """End the session and release what it holds.

@@ -15,7 +15,7 @@ from ..protocol.skills import (
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
-    from .._transport import ApiClient
+    from .client import AgentBay
 
 
 class BetaSkillsService(Wrapper[AsyncBetaSkillsService]):
@@ -29,10 +29,8 @@ class BetaSkillsService(Wrapper[AsyncBetaSkillsService]):
         params = CreateSessionParams(load_skills=True, skill_names=["pdf"])
     """
 
-    def __init__(
-        self, client: ApiClient, region_id: str = "", skills_root: str | None = None
-    ) -> None:
-        self._impl = AsyncBetaSkillsService(client, region_id, skills_root)
+    def __init__(self, agent_bay: AgentBay, skills_root: str | None = None) -> None:
+        self._impl = AsyncBetaSkillsService(agent_bay._impl, skills_root)
 
     def get_metadata(
         self,

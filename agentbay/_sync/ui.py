@@ -14,6 +14,51 @@ from ._base import Wrapper, _bridge
 class UI(Wrapper[AsyncUI]):
     """Uses a screen with fingers and keys; `session.mobile` does the same."""
 
+    def screenshot(self) -> LinkResult:
+        """Take a picture of the screen, and get an address of it.
+
+        Returns:
+            In `data` the address of a PNG file. It works for an hour, for everyone who has
+            it.
+        """
+        return _bridge.call(self._impl.screenshot)
+
+    async def screenshot_async(self) -> LinkResult:
+        """Awaitable twin of `screenshot`, on the caller's event loop."""
+        return await self._impl.screenshot()
+
+    def swipe(
+        self, start_x: int, start_y: int, end_x: int, end_y: int, duration_ms: int = 300
+    ) -> BoolResult:
+        """Move a finger over the screen, within a time in milliseconds."""
+        return _bridge.call(self._impl.swipe, start_x, start_y, end_x, end_y, duration_ms)
+
+    async def swipe_async(
+        self, start_x: int, start_y: int, end_x: int, end_y: int, duration_ms: int = 300
+    ) -> BoolResult:
+        """Awaitable twin of `swipe`, on the caller's event loop."""
+        return await self._impl.swipe(start_x, start_y, end_x, end_y, duration_ms)
+
+    def input_text(self, text: str) -> BoolResult:
+        """Type a text where the focus is."""
+        return _bridge.call(self._impl.input_text, text)
+
+    async def input_text_async(self, text: str) -> BoolResult:
+        """Awaitable twin of `input_text`, on the caller's event loop."""
+        return await self._impl.input_text(text)
+
+    def send_key(self, key: KeyCode | int) -> BoolResult:
+        """Press a key of the device.
+
+        Example:
+            session.mobile.send_key(KeyCode.HOME)
+        """
+        return _bridge.call(self._impl.send_key, key)
+
+    async def send_key_async(self, key: KeyCode | int) -> BoolResult:
+        """Awaitable twin of `send_key`, on the caller's event loop."""
+        return await self._impl.send_key(key)
+
     def get_clickable_ui_elements(self, timeout_ms: int = 2000) -> UIElementListResult:
         """List what can be clicked on the screen.
 
@@ -41,38 +86,6 @@ class UI(Wrapper[AsyncUI]):
         """Awaitable twin of `get_all_ui_elements`, on the caller's event loop."""
         return await self._impl.get_all_ui_elements(timeout_ms)
 
-    def send_key(self, key: KeyCode | int) -> BoolResult:
-        """Press a key of the device.
-
-        Example:
-            session.ui.send_key(KeyCode.HOME)
-        """
-        return _bridge.call(self._impl.send_key, key)
-
-    async def send_key_async(self, key: KeyCode | int) -> BoolResult:
-        """Awaitable twin of `send_key`, on the caller's event loop."""
-        return await self._impl.send_key(key)
-
-    def input_text(self, text: str) -> BoolResult:
-        """Type a text where the focus is."""
-        return _bridge.call(self._impl.input_text, text)
-
-    async def input_text_async(self, text: str) -> BoolResult:
-        """Awaitable twin of `input_text`, on the caller's event loop."""
-        return await self._impl.input_text(text)
-
-    def swipe(
-        self, start_x: int, start_y: int, end_x: int, end_y: int, duration_ms: int = 300
-    ) -> BoolResult:
-        """Move a finger over the screen, within a time in milliseconds."""
-        return _bridge.call(self._impl.swipe, start_x, start_y, end_x, end_y, duration_ms)
-
-    async def swipe_async(
-        self, start_x: int, start_y: int, end_x: int, end_y: int, duration_ms: int = 300
-    ) -> BoolResult:
-        """Awaitable twin of `swipe`, on the caller's event loop."""
-        return await self._impl.swipe(start_x, start_y, end_x, end_y, duration_ms)
-
     def click(self, x: int, y: int, button: MouseButton | str = MouseButton.LEFT) -> BoolResult:
         """Click on the screen.
 
@@ -88,16 +101,3 @@ class UI(Wrapper[AsyncUI]):
     ) -> BoolResult:
         """Awaitable twin of `click`, on the caller's event loop."""
         return await self._impl.click(x, y, button)
-
-    def screenshot(self) -> LinkResult:
-        """Take a picture of the screen, and get an address of it.
-
-        Returns:
-            In `data` the address of a PNG file. It works for an hour, for everyone who has
-            it.
-        """
-        return _bridge.call(self._impl.screenshot)
-
-    async def screenshot_async(self) -> LinkResult:
-        """Awaitable twin of `screenshot`, on the caller's event loop."""
-        return await self._impl.screenshot()

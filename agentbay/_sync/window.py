@@ -20,7 +20,7 @@ class WindowManager(Wrapper[AsyncWindowManager]):
             timeout_ms: How long the service may take, in milliseconds.
 
         Example:
-            for window in session.window.list_root_windows().unwrap():
+            for window in session.computer.list_root_windows().unwrap():
                 print(window.window_id, window.title)
         """
         return _bridge.call(self._impl.list_root_windows, timeout_ms)

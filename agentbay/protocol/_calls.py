@@ -113,6 +113,31 @@ class Action(Pascal, Generic[T]):
         return {"Data": encode(value)}
 
 
+class Paged(Action[T]):
+    """An action that lists.
+
+    Its result holds the entries in its first field, and in the others what the envelope says
+    about the other pages.
+    """
+
+    __slots__ = ()
+
+    def payload(self, reply: Envelope) -> Any:
+        """The page: the entries, and where the next one begins."""
+        return {
+            fields(self.result)[0].name: super().payload(reply) or [],
+            "NextToken": reply.next_token,
+            "MaxResults": reply.max_results,
+            "TotalCount": reply.total_count,
+            "Count": reply.count,
+        }
+
+    def render(self, value: T) -> dict[str, Any]:
+        """The envelope fields of a page."""
+        page = cast("dict[str, Any]", encode(value))
+        return {"Data": page.pop(fields(self.result)[0].name), **page}
+
+
 ACTIONS: dict[str, type[Action[Any]]] = {}
 
 
@@ -166,10 +191,14 @@ def _lists(tree: Any) -> Any:
 
 @attrs.frozen
 class Content:
-    """The text that a tool answers with, and whether it reports a failure."""
+    """The text that a tool answers with, and whether it reports a failure.
+
+    `pieces` is the whole answer as it came, of which the text is the first piece.
+    """
 
     text: str
     is_error: bool = False
+    pieces: list[Any] = attrs.field(factory=list[Any], eq=False, repr=False)
 
 
 class Tool(Generic[T]):
@@ -236,6 +265,9 @@ class Tool(Generic[T]):
 
 TOOLS: dict[str, type[Tool[Any]]] = {}
 
+# What is said of a failure that came without a text.
+NO_REASON = "the tool gave no reason"
+
 _FAILURE = re.compile(
     r"Execution failed\. Error code:\s*(-?\d{1,9})\s+Error message:\s?(.*)", re.DOTALL
 )
@@ -249,7 +281,7 @@ def failure_text(message: str, number: int) -> str:
 def split_failure(text: str) -> tuple[int | None, str]:
     """The error number in a failure text, if it has one, and the message."""
     match = _FAILURE.search(text)
-    return (int(match[1]), match[2]) if match else (None, text or "the tool gave no reason")
+    return (int(match[1]), match[2]) if match else (None, text or NO_REASON)
 
 
 def not_blank(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:

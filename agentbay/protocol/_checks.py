@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, SupportsIndex, cast
+from enum import StrEnum
+from typing import Any, NoReturn, SupportsIndex, cast
 
 import attrs
 
 from ..errors import InvalidInputError
 
 FIRST_PORT, LAST_PORT = 30100, 30199
+
+
+class Choice(StrEnum):
+    """Values of which a parameter is one; they may be given as text."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        known = ", ".join(cls)
+        raise InvalidInputError(f"{cls.__name__} is one of {known}, and not {value!r:.80}")
 
 
 def check_labels(labels: object) -> dict[str, str]:

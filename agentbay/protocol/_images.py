@@ -66,10 +66,10 @@ def read_image(text: str, format: str) -> Image:
     wire = decode(_Wire, from_json(text))
     try:
         data = base64.b64decode(wire.data, validate=True)
-    except ValueError as exc:
-        raise WireError("the picture is not base64") from exc
+    except ValueError:
+        raise WireError("the picture is not base64") from None
     if wire.mime_type.lower() not in (f"image/{format}", f"image/{format}".replace("jpeg", "jpg")):
-        raise WireError(f"asked for {format}, but the picture is called {wire.mime_type!r:.80}")
+        raise WireError(f"asked for {format}, but the picture is of another type")
     if not data.startswith(_BEGINNINGS[format]):
         raise WireError(f"the picture does not begin as {format} does")
     return Image(wire.type, wire.mime_type, data, wire.width, wire.height)

@@ -43,6 +43,7 @@ def named(
     json_text: bool = False,
     query: bool = False,
     read: Callable[[Any], Any] | None = None,
+    travels: bool = True,
     **kwargs: Any,
 ) -> Any:
     """Describe a field of a request or a reply.
@@ -54,6 +55,7 @@ def named(
         json_text: The value travels as JSON text inside the payload.
         query: The value travels in the query string of an action, not in its form.
         read: Brings a raw value into shape before it is decoded.
+        travels: False for a value that the client keeps to itself.
         kwargs: Passed on to `attrs.field`.
     """
     wire = {
@@ -63,6 +65,7 @@ def named(
         "json_text": json_text,
         "query": query,
         "read": read,
+        "travels": travels,
     }
     return attrs.field(metadata={"wire": wire}, **kwargs)
 
@@ -97,12 +100,15 @@ def fields(kind: Any) -> tuple[Field, ...]:
     """How the fields of ``kind`` travel, in their order."""
     if kind not in _fields:
         hints = typing.get_type_hints(kind)
-        _fields[kind] = tuple(_field(kind, item, hints[item.name]) for item in attrs.fields(kind))
+        found = (_field(kind, item, hints[item.name]) for item in attrs.fields(kind))
+        _fields[kind] = tuple(field for field in found if field is not None)
     return _fields[kind]
 
 
-def _field(kind: type[Any], item: attrs.Attribute[Any], hint: Any) -> Field:
+def _field(kind: type[Any], item: attrs.Attribute[Any], hint: Any) -> Field | None:
     wire = dict(item.metadata.get("wire", {}))
+    if not wire.pop("travels", True):
+        return None
     name = wire.pop("name", None) or _cased(kind, item.name)
     required = item.default is attrs.NOTHING
     return Field(item.name, cast(str, item.alias), name, hint, required, **wire)
@@ -159,8 +165,23 @@ def from_json(text: str) -> Any:
     """
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise WireError(f"not JSON: {text!r:.80}") from exc
+    except (ValueError, RecursionError):
+        pass
+    # Neither the text nor an exception that holds it: there may be a credential in it.
+    raise WireError(f"not JSON, but {shape(text)}")
+
+
+def shape(value: Any) -> str:
+    """What a value is, for errors: replies hold credentials, which no error may show."""
+    if isinstance(value, str):
+        return f"text of {len(value)} characters" if value else "empty text"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    return "a number" if isinstance(value, int | float) else type(value).__name__
 
 
 def decode_field(field: Field, raw: Any, where: str) -> Any:
@@ -221,14 +242,20 @@ def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
         raise WireError(f"{where}: expected a value, not null")
     if kind is bool:
         return _boolean(data, where)
+    if kind in (int, float) and isinstance(data, bool):
+        raise WireError(f"{where}: expected a number, not {shape(data)}")
     if kind is str and isinstance(data, list | dict):
-        raise WireError(f"{where}: expected text, not {data!r:.80}")
+        raise WireError(f"{where}: expected text, not {shape(data)}")
     if kind is int and isinstance(data, float) and not data.is_integer():
-        raise WireError(f"{where}: expected a whole number, not {data!r}")
+        raise WireError(f"{where}: expected a whole number, not {shape(data)}")
     try:
         return kind(data)
-    except (TypeError, ValueError, OverflowError) as exc:
-        raise WireError(f"{where}: {exc}") from exc
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise WireError(f"{where}: expected {_EXPECTED.get(kind, kind.__name__)}, not {shape(data)}")
+
+
+_EXPECTED = {str: "text", int: "a whole number", float: "a number"}
 
 
 def _boolean(data: Any, where: str) -> bool:
@@ -237,16 +264,16 @@ def _boolean(data: Any, where: str) -> bool:
         return True
     if text in ("false", "0", ""):
         return False
-    raise WireError(f"{where}: expected true or false, not {data!r:.80}")
+    raise WireError(f"{where}: expected true or false, not {shape(data)}")
 
 
 def _object(data: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
-        raise WireError(f"{where}: expected an object, not {data!r:.80}")
+        raise WireError(f"{where}: expected an object, not {shape(data)}")
     return cast("Mapping[str, Any]", data)
 
 
 def _items(data: Any, where: str) -> list[tuple[int, Any]]:
     if not isinstance(data, list | tuple):
-        raise WireError(f"{where}: expected a list, not {data!r:.80}")
+        raise WireError(f"{where}: expected a list, not {shape(data)}")
     return list(enumerate(cast("list[Any]", data)))

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import attrs
 
+from ..errors import InvalidInputError
 from ._calls import Action, Envelope, not_blank
 from ._wire import Pascal, decode, named
 from .contexts import PersistenceItem
@@ -66,6 +67,12 @@ class ListBindings(
         return super().payload(reply) or []
 
 
+def _some_types(_: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    # An empty list leaves nothing in the request, which stands for the default.
+    if not isinstance(value, list) or not value:
+        raise InvalidInputError(f"{attribute.name} must be a list that is not empty")
+
+
 @attrs.frozen
 class LoadInternalContexts(
     Action[list[InternalContext]],
@@ -75,7 +82,7 @@ class LoadInternalContexts(
     """Find contexts that the service keeps for a session, and bring them into it."""
 
     session_id: str = attrs.field(validator=not_blank)
-    context_types: list[str] = attrs.field(factory=lambda: ["file_transfer"])
+    context_types: list[str] = attrs.field(factory=lambda: ["file_transfer"], validator=_some_types)
 
     def payload(self, reply: Envelope) -> Any:
         """The contexts; there may be none."""

@@ -7,7 +7,7 @@ from typing import cast
 import attrs
 
 from ..errors import CommandError, CommandTimeoutError, InvalidInputError, ToolError
-from ._calls import Content, Tool, split_failure
+from ._calls import Content, Tool, failure_text, split_failure
 from ._wire import Camel, WireError, decode, from_json, named, to_json
 
 TIMED_OUT = -1
@@ -94,6 +94,15 @@ class Shell(Tool[ShellReply], tool="shell", server="wuying_shell", error=Command
         if value.exit_code is not None:
             return Content(to_json(value))
         return Content(to_json({"errorCode": TIMED_OUT, **_streams(value)}), is_error=True)
+
+    def write_plain(self, value: ShellReply) -> Content:
+        """The same for clients of the contract generation: what the command printed."""
+        if value.exit_code == 0:
+            return Content(value.stdout)
+        if value.exit_code is None:
+            return Content(failure_text("[timeout]", TIMED_OUT), is_error=True)
+        text = value.stderr or value.stdout
+        return Content(failure_text(text, value.exit_code), is_error=True)
 
     def _from_failure(self, text: str) -> ShellReply:
         number, message = split_failure(text)

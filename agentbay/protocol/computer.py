@@ -123,7 +123,8 @@ class JsonText(str):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = str.__hash__
+    def __hash__(self) -> int:
+        return super().__hash__()
 
     def get(self, key: str, default: Any = None) -> Any:
         """A value by its name."""

@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, Self, cast
 
 import attrs
 
 from ..errors import InvalidInputError, api_error
-from ._calls import Action, Envelope, not_blank
-from ._wire import Camel, Pascal, decode, named
+from ._calls import Action, Envelope, Paged, not_blank
+from ._checks import Choice
+from ._renamed import renamed
+from ._wire import Camel, Pascal, decode, encode, named
 
 # -- policies --------------------------------------------------------------------------
 
 
-class UploadStrategy(StrEnum):
+class UploadStrategy(Choice):
     """When files of a session are uploaded."""
 
     UPLOAD_BEFORE_RESOURCE_RELEASE = "UploadBeforeResourceRelease"
+    BEFORE_RESOURCE_RELEASE = UPLOAD_BEFORE_RESOURCE_RELEASE
 
 
-class UploadMode(StrEnum):
+class UploadMode(Choice):
     """How files are kept: one by one, or as one archive."""
 
     FILE = "File"
     ARCHIVE = "Archive"
 
 
-class DownloadStrategy(StrEnum):
+class DownloadStrategy(Choice):
     """When files of a context are brought into a session."""
 
     DOWNLOAD_ASYNC = "DownloadAsync"
+    ASYNC = DOWNLOAD_ASYNC
 
 
-class Lifecycle(StrEnum):
+class Lifecycle(Choice):
     """How long files of a context are kept."""
 
     LIFECYCLE_1DAY = "Lifecycle_1Day"
@@ -55,8 +58,21 @@ def _no_wildcards(what: str, paths: list[str]) -> None:
             raise InvalidInputError(f"{what} must not hold wildcards: {path!r}")
 
 
-@attrs.frozen
-class UploadPolicy(Camel):
+class Policy(Camel):
+    """What the policies have in common: they can be written as a mapping."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The policy under the names that the service uses."""
+        return cast("dict[str, Any]", encode(self))
+
+    # A method of this name is how programs of both generations ask for the mapping.
+    __dict__ = to_dict  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
+@attrs.define
+class UploadPolicy(Policy):
     """How files leave a session for its context."""
 
     auto_upload: bool = True
@@ -72,8 +88,8 @@ class UploadPolicy(Camel):
         return cls()
 
 
-@attrs.frozen
-class DownloadPolicy(Camel):
+@attrs.define
+class DownloadPolicy(Policy):
     """How files of a context enter a session."""
 
     auto_download: bool = True
@@ -87,8 +103,8 @@ class DownloadPolicy(Camel):
         return cls()
 
 
-@attrs.frozen
-class DeletePolicy(Camel):
+@attrs.define
+class DeletePolicy(Policy):
     """Whether a file deleted in the session is deleted in the context too."""
 
     sync_local_file: bool = True
@@ -99,8 +115,9 @@ class DeletePolicy(Camel):
         return cls()
 
 
-@attrs.frozen
-class ExtractPolicy(Camel):
+@renamed(extract_to_current_folder="extract_current_folder")
+@attrs.define
+class ExtractPolicy(Policy):
     """What happens to archives that a context brings into a session."""
 
     extract: bool = True
@@ -113,8 +130,8 @@ class ExtractPolicy(Camel):
         return cls()
 
 
-@attrs.frozen
-class RecyclePolicy(Camel):
+@attrs.define
+class RecyclePolicy(Policy):
     """How long which paths of a context are kept."""
 
     lifecycle: Lifecycle = attrs.field(default=Lifecycle.LIFECYCLE_FOREVER, converter=Lifecycle)
@@ -129,8 +146,8 @@ class RecyclePolicy(Camel):
         return cls()
 
 
-@attrs.frozen
-class WhiteList(Camel):
+@attrs.define
+class WhiteList(Policy):
     """A path that takes part in syncing, relative to the context; "" is everything."""
 
     path: str = ""
@@ -145,18 +162,23 @@ class WhiteList(Camel):
             _no_wildcards("WhiteList.exclude_paths", self.exclude_paths)
 
 
-@attrs.frozen
-class BWList(Camel):
+@attrs.define
+class BWList(Policy):
     """The paths that take part in syncing."""
 
     white_lists: list[WhiteList] = named(factory=list)
 
 
-@attrs.frozen
-class MappingPolicy(Camel):
+@attrs.define
+class MappingPolicy(Policy):
     """The path under which another operating system wrote the files."""
 
     path: str = ""
+
+    @classmethod
+    def default(cls) -> Self:
+        """The policy that names no path."""
+        return cls()
 
 
 def _or_default(factory: Any) -> Any:
@@ -166,8 +188,26 @@ def _or_default(factory: Any) -> Any:
     )
 
 
-@attrs.frozen
-class SyncPolicy(Camel):
+def _bw_list(value: BWList | WhiteList | list[WhiteList] | None) -> BWList:
+    """The paths that take part; all when None. The guides also show a list, or one entry."""
+    if value is None:
+        return BWList([WhiteList()])
+    if isinstance(value, WhiteList):
+        return BWList([value])
+    return BWList(value) if isinstance(value, list) else value
+
+
+@renamed(
+    upload="upload_policy",
+    download="download_policy",
+    delete="delete_policy",
+    extract="extract_policy",
+    recycle="recycle_policy",
+    mapping="mapping_policy",
+    white_list="bw_list",
+)
+@attrs.define
+class SyncPolicy(Policy):
     """How a context follows a session."""
 
     upload_policy: UploadPolicy = _or_default(UploadPolicy)
@@ -175,7 +215,7 @@ class SyncPolicy(Camel):
     delete_policy: DeletePolicy = _or_default(DeletePolicy)
     extract_policy: ExtractPolicy = _or_default(ExtractPolicy)
     recycle_policy: RecyclePolicy = _or_default(RecyclePolicy)
-    bw_list: BWList = _or_default(lambda: BWList([WhiteList()]))
+    bw_list: BWList = attrs.field(default=None, converter=_bw_list)
     mapping_policy: MappingPolicy | None = None
 
     @classmethod
@@ -208,7 +248,7 @@ class PersistenceItem(Pascal):
     mount_config: MountConfig | None = None
 
 
-@attrs.frozen
+@attrs.define
 class Context(Pascal):
     """Storage with a name that outlives sessions.
 
@@ -230,7 +270,7 @@ class Context(Pascal):
 
 
 @attrs.frozen
-class ContextPage:
+class ContextPage(Pascal):
     """One page of a list of contexts."""
 
     contexts: list[Context]
@@ -300,7 +340,7 @@ class ContextInfo(Pascal):
         return [transfer for group in groups for transfer in group]
 
 
-@attrs.frozen
+@attrs.define
 class ContextListParams:
     """Which page of the list of contexts.
 
@@ -346,32 +386,13 @@ class GetContext(Action[Context], action="GetContext", returns=Context):
 
 
 @attrs.frozen(kw_only=True)
-class ListContexts(Action[ContextPage], action="ListContexts", returns=ContextPage):
+class ListContexts(Paged[ContextPage], action="ListContexts", returns=ContextPage):
     """List the contexts of the account, a page at a time."""
 
     max_results: int | None = None
     next_token: str | None = None
     session_id: str | None = None
     context_type: str | None = None
-
-    def payload(self, reply: Envelope) -> Any:
-        """The page: the entries, and what the envelope says about the next page."""
-        return {
-            "contexts": super().payload(reply) or [],
-            "next_token": reply.next_token,
-            "max_results": reply.max_results,
-            "total_count": reply.total_count,
-        }
-
-    def render(self, value: ContextPage) -> dict[str, Any]:
-        """The envelope fields of a page."""
-        entries: Any = value.contexts
-        return {
-            **super().render(entries),
-            "NextToken": value.next_token,
-            "MaxResults": value.max_results,
-            "TotalCount": value.total_count,
-        }
 
 
 @attrs.frozen

@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import InvalidInputError
 from ._calls import Content, Tool
-from ._wire import WireError, decode, from_json, named, to_json
+from ._wire import WireError, decode, from_json, named, shape, to_json
 
 SERVER = "wuying_system"
 
@@ -61,7 +61,7 @@ class GetEnv(Tool[dict[str, str]], tool="get_env", server=SERVER):
         """Read the JSON object; a name that has no value is not set."""
         data = from_json(text)
         if not isinstance(data, dict):
-            raise WireError(f"expected an object, not {text!r:.80}")
+            raise WireError(f"expected an object, not {shape(data)}")
         found = cast("dict[str, Any]", data)
         values = {name: value for name, value in found.items() if value is not None}
         return decode(dict[str, str], values)

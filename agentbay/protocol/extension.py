@@ -38,7 +38,7 @@ def _as_list(value: object) -> list[str]:
     return [*value]
 
 
-@attrs.frozen
+@attrs.define
 class ExtensionOption:
     """Extensions of a context that the browser of a session gets.
 

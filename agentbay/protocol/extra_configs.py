@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 import attrs
 
 from ..errors import InvalidInputError
-from ._wire import Pascal, WireError, decode, encode
+from ._checks import Choice
+from ._wire import Pascal, WireError, decode, encode, named
 
 
-class MobileSimulateMode(StrEnum):
+class MobileSimulateMode(Choice):
     """Which traits of another device a mobile session takes on."""
 
     PROPERTIES_ONLY = "PropertiesOnly"
@@ -51,22 +51,33 @@ class Settings(Pascal):
             raise InvalidInputError(str(exc)) from exc
 
 
-def _check_texts(what: str, items: object) -> None:
-    if items is None:
-        return
-    if not isinstance(items, list) or not all(map(_is_text, cast("list[object]", items))):
-        raise InvalidInputError(f"{what} must be a list of text, not {items!r:.80}")
+def check_package_names(what: str, names: object) -> list[str]:
+    """Refuse what is no list of package names, such as ``com.example.app``.
+
+    Raises:
+        InvalidInputError: No list, or something in it is no name.
+    """
+    # One text is a sequence of texts too, which is never meant.
+    if not isinstance(names, list | tuple):
+        raise InvalidInputError(f"{what} must be a list of texts, not {names!r:.80}")
+    for name in cast("Sequence[object]", names):
+        if not _is_package_name(name):
+            raise InvalidInputError(f"{what}: {name!r:.80} is no package name")
+    return list(cast("Sequence[str]", names))
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _is_package_name(name: object) -> bool:
+    """Lists have a name per line, or are separated by semicolons: nothing else is refused."""
+    if not isinstance(name, str) or not name or ";" in name:
+        return False
+    return name.isprintable() and not any(sign.isspace() for sign in name)
 
 
 def _or_empty(names: list[str] | None) -> list[str]:
     return [] if names is None else names
 
 
-@attrs.frozen
+@attrs.define
 class AppManagerRule(Settings):
     """Which apps may be used.
 
@@ -79,11 +90,13 @@ class AppManagerRule(Settings):
     app_package_name_list: list[str] = attrs.field(default=None, converter=_or_empty)
 
     def validate(self) -> None:
-        """Refuse package names that are not text."""
-        _check_texts("app_package_name_list", self.app_package_name_list)
+        """Refuse what is no package name, and names without a rule for them."""
+        names = check_package_names("app_package_name_list", self.app_package_name_list)
+        if names and self.rule_type not in ("White", "Black"):
+            raise InvalidInputError(f"rule_type must be White or Black, not {self.rule_type!r:.80}")
 
 
-@attrs.frozen
+@attrs.define
 class MobileSimulateConfig(Settings):
     """Make a mobile session look like another device; the service is not told of it.
 
@@ -103,11 +116,17 @@ class MobileSimulateConfig(Settings):
 
     def validate(self) -> None:
         """Refuse a simulation without its directory; one that is off needs none."""
-        if self.simulate and not self.simulate_path:
+        if not self.simulate:
+            return
+        if not self.simulate_path:
             raise InvalidInputError("simulate_path is required when simulate is True")
+        if not self.simulate_path.startswith("/") or "\0" in self.simulate_path:
+            raise InvalidInputError(
+                f"simulate_path must be an absolute path, not {self.simulate_path!r:.80}"
+            )
 
 
-@attrs.frozen
+@attrs.define
 class MobileExtraConfig(Settings):
     """How a mobile session is set up.
 
@@ -123,37 +142,22 @@ class MobileExtraConfig(Settings):
     app_manager_rule: AppManagerRule | None = None
     hide_navigation_bar: bool | None = None
     uninstall_blacklist: list[str] | None = None
-    simulate_config: MobileSimulateConfig | None = None
-
-    def to_map(self) -> dict[str, Any]:
-        """The settings that were made, but for the simulation, which does not travel."""
-        return cast("dict[str, Any]", encode(self.sent()))
-
-    def sent(self) -> Self:
-        """The settings that travel: the simulation is carried out by the client."""
-        return attrs.evolve(self, simulate_config=None)
+    # Carried out by the client, so the service is not told.
+    simulate_config: MobileSimulateConfig | None = named(default=None, travels=False)
 
     def validate(self) -> None:
-        """Refuse lists of anything but text, and a simulation without its directory."""
-        _check_texts("uninstall_blacklist", self.uninstall_blacklist)
+        """Refuse what is no package name, and a simulation without its directory."""
+        check_package_names("uninstall_blacklist", self.uninstall_blacklist or [])
         for part in (self.app_manager_rule, self.simulate_config):
             if part is not None:
                 part.validate()
 
 
-@attrs.frozen
+@attrs.define
 class ExtraConfigs(Settings):
     """Settings that only some images have."""
 
     mobile: MobileExtraConfig | None = None
-
-    def to_map(self) -> dict[str, Any]:
-        """The settings that were made, under the names that the service uses."""
-        return cast("dict[str, Any]", encode(self.sent()))
-
-    def sent(self) -> Self:
-        """The settings that travel."""
-        return self if self.mobile is None else attrs.evolve(self, mobile=self.mobile.sent())
 
     def validate(self) -> None:
         """Refuse what the service could not use."""

@@ -201,7 +201,7 @@ _CONFLICT = re.compile(
 _NO_GIT = re.compile(
     r"git: (command )?not found|command not found: git|'git' is not recognized", re.IGNORECASE
 )
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 def failure(operation: str, exit_code: int | None, stdout: str, stderr: str) -> GitError:

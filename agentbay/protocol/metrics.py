@@ -5,9 +5,16 @@ from __future__ import annotations
 import attrs
 
 from ._calls import Tool
+from ._renamed import renamed
 from ._wire import named
 
 
+@renamed(
+    rx_rate_kbps="rx_rate_kbyte_per_s",
+    tx_rate_kbps="tx_rate_kbyte_per_s",
+    rx_used_kb="rx_used_kbyte",
+    tx_used_kb="tx_used_kbyte",
+)
 @attrs.frozen
 class SessionMetrics:
     """How much of its machine a session uses.

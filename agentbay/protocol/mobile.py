@@ -13,7 +13,7 @@ from ._calls import Content, Tool
 from ._checks import WHOLE
 from ._images import JPEG, PNG, Image, image_format, read_image, write_image
 from ._wire import named, to_json
-from .extra_configs import MobileSimulateMode
+from .extra_configs import MobileSimulateMode, check_package_names
 from .ui import SERVER
 
 MOBILE_INFO_PATH = "/data/agentbay_mobile_info"
@@ -138,7 +138,7 @@ def uninstall_blacklist_script(package_names: Sequence[str], stamp: int) -> str:
     Raises:
         InvalidInputError: Something in the list is no package name.
     """
-    names = ";".join(_names(package_names))
+    names = ";".join(check_package_names("package_names", package_names))
     return (
         f"setprop persist.wy.pm_lock {shlex.quote(names)} 2>/dev/null; "
         f"{_write('/data/system/pm_lock.conf', package_names)} && "
@@ -147,13 +147,7 @@ def uninstall_blacklist_script(package_names: Sequence[str], stamp: int) -> str:
 
 
 def simulate_script(path: str, mode: MobileSimulateMode | None) -> str:
-    """Take on the traits of the device that a directory of the session describes.
-
-    Raises:
-        InvalidInputError: The path is not absolute.
-    """
-    if not path.startswith("/") or "\0" in path:
-        raise InvalidInputError(f"simulate_path must be an absolute path, not {path!r:.80}")
+    """Take on the traits of the device that a directory of the session describes."""
     directory = shlex.quote(path)
     file = shlex.quote(posixpath.join(path, MOBILE_INFO_FILE))
     option = _MODES[mode or MobileSimulateMode.PROPERTIES_ONLY]
@@ -171,27 +165,10 @@ def _app_list(kind: str, package_names: Sequence[str], switch: int) -> str:
 
 def _write(path: str, package_names: Sequence[str]) -> str:
     """Write names to a file, one a line."""
-    names = _names(package_names)
+    names = check_package_names("package_names", package_names)
     quoted = " ".join(shlex.quote(name) for name in names)
     content = f"printf '%s\\n' {quoted}" if names else ":"
     return f"{content} > {path} && chmod 644 {path}"
-
-
-def _names(package_names: Sequence[str]) -> list[str]:
-    # One text is a sequence of texts too, which is never meant.
-    if isinstance(package_names, str):
-        raise InvalidInputError(f"package_names must be a list of texts, not {package_names!r:.80}")
-    for name in package_names:
-        if not _is_name(name):
-            raise InvalidInputError(f"{name!r:.80} is no package name")
-    return list(package_names)
-
-
-def _is_name(name: object) -> bool:
-    """Lists have a name per line, or are separated by semicolons: nothing else is refused."""
-    if not isinstance(name, str) or not name or ";" in name:
-        return False
-    return name.isprintable() and not any(sign.isspace() for sign in name)
 
 
 def _flag(name: str, value: object) -> bool:

@@ -9,9 +9,9 @@ from typing import Any, cast
 import attrs
 
 from ..errors import InvalidInputError
-from ._calls import Action, Content, Envelope
+from ._calls import Action, Content, Envelope, Paged
 from ._checks import check_labels, check_port
-from ._wire import Camel, Pascal, WireError, from_json, named
+from ._wire import Camel, Pascal, WireError, from_json, named, shape, to_json
 from .contexts import PersistenceItem
 from .extra_configs import ExtraConfigs
 
@@ -91,6 +91,7 @@ class SessionData(Pascal):
     vpc_resource: bool = False
     network_interface_ip: str = ""
     http_port: str = ""
+    contexts: list[dict[str, Any]] | None = named("contexts", also=("Contexts",), default=None)
 
 
 @attrs.frozen
@@ -104,7 +105,7 @@ class SessionSummary(Pascal):
 
 
 @attrs.frozen
-class SessionPage:
+class SessionPage(Pascal):
     """One page of a list of sessions."""
 
     sessions: list[SessionSummary]
@@ -150,11 +151,12 @@ class LinkData(Pascal):
 
 @attrs.frozen
 class StatusData(Pascal):
-    """The state of a session; ``FINISH`` after it ended."""
+    """The state of a session; ``FINISH`` after it ended, and why it did."""
 
     status: str = ""
     image_id: str = ""
     app_instance_id: str = ""
+    end_reason: str = ""
 
 
 @attrs.frozen
@@ -182,8 +184,8 @@ class ToolReply(Camel):
             values = cast(Mapping[str, Any], piece)
             piece = values.get("text") or values.get("blob") or values.get("data") or ""
         if not isinstance(piece, str):
-            raise WireError(f"content: expected text, not {piece!r:.80}")
-        return Content(piece, self.is_error)
+            raise WireError(f"content: expected text, not {shape(piece)}")
+        return Content(piece, self.is_error, self.content)
 
 
 # -- actions ---------------------------------------------------------------------------
@@ -228,7 +230,7 @@ class GetSessionDetail(Action[StatusData], action="GetSessionDetail", returns=St
 
 
 @attrs.frozen(kw_only=True)
-class ListSessions(Action[SessionPage], action="ListSession", returns=SessionPage):
+class ListSessions(Paged[SessionPage], action="ListSession", returns=SessionPage):
     """List the sessions of the account, a page at a time."""
 
     labels: dict[str, str] | None = named(json_text=True, default=None, validator=_labels)
@@ -236,24 +238,6 @@ class ListSessions(Action[SessionPage], action="ListSession", returns=SessionPag
     next_token: str | None = None
     status: SessionStatus | None = None
     image_id: str | None = None
-
-    def payload(self, reply: Envelope) -> Any:
-        """The page: the entries, and what the envelope says about the next page."""
-        return {
-            "sessions": super().payload(reply) or [],
-            "next_token": reply.next_token,
-            "max_results": reply.max_results,
-            "total_count": reply.total_count,
-        }
-
-    def render(self, value: SessionPage) -> dict[str, Any]:
-        """The envelope fields of a page."""
-        return {
-            **super().render(cast(Any, value.sessions)),
-            "NextToken": value.next_token,
-            "MaxResults": value.max_results,
-            "TotalCount": value.total_count,
-        }
 
 
 @attrs.frozen
@@ -321,6 +305,10 @@ class ListTools(Action[list[ToolSchema]], action="ListMcpTools", returns=list[To
     def payload(self, reply: Envelope) -> Any:
         """The tools; an image without tools may come without data."""
         return super().payload(reply) or []
+
+    def render(self, value: list[ToolSchema]) -> dict[str, Any]:
+        """The tools as JSON text, in which clients expect them."""
+        return {"Data": to_json(value)}
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ import attrs
 from ..errors import InvalidInputError, UIError
 from ._calls import Content, Tool
 from ._checks import WHOLE, at_least
-from ._wire import WireError, from_json, named, to_json
+from ._wire import WireError, from_json, named, shape, to_json
 from .computer import MouseButton, held_button
 
 SERVER = "wuying_ui"
@@ -102,7 +102,7 @@ class UITree:
 def _read_elements(text: str, *, defaults: Mapping[str, Any]) -> list[UIElement]:
     data = from_json(text)
     if not isinstance(data, list):
-        raise WireError(f"expected a list of elements, not {text!r:.80}")
+        raise WireError(f"expected a list of elements, not {shape(data)}")
     try:
         return [_element(item, defaults) for item in cast("list[object]", data)]
     except RecursionError as exc:
@@ -111,11 +111,11 @@ def _read_elements(text: str, *, defaults: Mapping[str, Any]) -> list[UIElement]
 
 def _element(data: object, defaults: Mapping[str, Any]) -> UIElement:
     if not isinstance(data, dict):
-        raise WireError(f"expected an element, not {data!r:.80}")
+        raise WireError(f"expected an element, not {shape(data)}")
     values = cast("dict[str, Any]", data)
     children: object = values.get("children") or []
     if not isinstance(children, list):
-        raise WireError(f"expected a list of children, not {children!r:.80}")
+        raise WireError(f"expected a list of children, not {shape(children)}")
     inner = [_element(child, defaults) for child in cast("list[object]", children)]
     rectangle = {"bounds_rect": _rectangle(values.get("bounds"))}
     found = {name: value for name, value in values.items() if value is not None}

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"
 
 
 def network(service: Service) -> AsyncBetaNetworkService:
-    return AsyncBetaNetworkService(client(service).client, "cn-hangzhou")
+    return AsyncBetaNetworkService(client(service))
 
 
 @pytest.mark.parametrize("network_id", [None, "net-9"])

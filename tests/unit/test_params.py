@@ -11,9 +11,11 @@ import attrs
 import pytest
 
 from agentbay import (
+    BrowserFingerprintContext,
     BWList,
     ContextSync,
     CreateSessionParams,
+    ExtensionOption,
     Lifecycle,
     MappingPolicy,
     RecyclePolicy,
@@ -48,17 +50,6 @@ MOUNT = BetaContextMount("c-2", "/q")
 BROWSER = BrowserContext("c-3")
 POLICY = LifecyclePolicy(10, 60)
 EXTRA = ExtraConfigs(MobileExtraConfig(lock_resolution=True))
-
-
-@attrs.frozen
-class Extensions:
-    context_id: str
-    extension_ids: list[str]
-
-
-@attrs.frozen
-class Fingerprint:
-    fingerprint_context_id: str
 
 
 # -- the order of arguments ------------------------------------------------------------
@@ -125,14 +116,14 @@ def test_an_argument_is_given_once() -> None:
 
 def test_a_copy_with_a_change_keeps_the_rest() -> None:
     params = CreateSessionParams(
-        browser_context=BrowserContext("c", True, Extensions("e", ["x.zip"]))
+        browser_context=BrowserContext("c", True, ExtensionOption("e", ["x.zip"]))
     )
     assert attrs.evolve(params, image_id="other").context_syncs == params.context_syncs
 
 
 def test_lists_of_the_caller_are_not_changed() -> None:
     syncs = [SYNC]
-    option = Extensions("e", ["x.zip"])
+    option = ExtensionOption("e", ["x.zip"])
     params = CreateSessionParams(
         context_syncs=syncs, browser_context=BrowserContext("c", True, option)
     )
@@ -199,8 +190,31 @@ def test_a_simulation_that_is_off_needs_no_directory() -> None:
     ],
 )
 def test_package_names_that_are_not_text_are_refused(mobile: MobileExtraConfig) -> None:
-    with pytest.raises(InvalidInputError, match="list of text"):
+    with pytest.raises(InvalidInputError, match=r"list of text|no package name"):
         create_request(CreateSessionParams(extra_configs=ExtraConfigs(mobile)))
+
+
+async def test_parameters_can_be_changed_after_they_are_made() -> None:
+    params, policy = CreateSessionParams(), SyncPolicy()
+    policy.upload_policy.auto_upload = False
+    sync = ContextSync("c-1", "/a")
+    sync.path, sync.policy = "/b", policy
+    params.labels, params.context_syncs = {"a": "b"}, [sync]
+    call = create_request(params)
+    assert call.labels == {"a": "b"}
+    item = (call.persistence_data_list or [])[0]
+    assert item.path == "/b"
+    assert item.policy is not None
+    assert not item.policy.upload_policy.auto_upload
+
+
+def test_a_change_is_checked_as_at_the_beginning() -> None:
+    policy, params = UploadPolicy(), CreateSessionParams()
+    with pytest.raises(InvalidInputError, match="UploadMode is one of"):
+        policy.upload_mode = "nonsense"  # type: ignore[assignment]  # on purpose
+    params.labels = {"": "b"}
+    with pytest.raises(InvalidInputError, match="label"):
+        create_request(params)
 
 
 # -- the parts -------------------------------------------------------------------------
@@ -245,7 +259,7 @@ def test_a_mount_is_copied_with_changes() -> None:
 
 
 def test_the_third_argument_of_a_browser_context_may_be_its_extensions() -> None:
-    option = Extensions("e", ["x.zip", "y.zip"])
+    option = ExtensionOption("e", ["x.zip", "y.zip"])
     context = BrowserContext("c", False, option)
     assert context == BrowserContext("c", False, extension_option=option)
     assert context.sync_mode is BrowserSyncMode.STANDARD
@@ -300,7 +314,11 @@ _RECORDED: dict[str, CreateSessionParams] = {
             BetaContextMount.new("ctx-m", "/mnt/m", "readOnly", "performance", "/src")
         ],
         browser_context=BrowserContext(
-            "ctx-b", False, "minimal", Extensions("ctx-e", ["ext_1.zip"]), Fingerprint("ctx-f")
+            "ctx-b",
+            False,
+            "minimal",
+            ExtensionOption("ctx-e", ["ext_1.zip"]),
+            BrowserFingerprintContext("ctx-f"),
         ),
         policy_id="pol-1",
         beta_network_id="net-1",

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"
 
 
 def skills(service: Service, **options: Any) -> AsyncBetaSkillsService:
-    return AsyncBetaSkillsService(client(service).client, "cn-hangzhou", **options)
+    return AsyncBetaSkillsService(client(service), **options)
 
 
 GROUP = {

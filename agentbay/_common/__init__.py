@@ -1,0 +1,1 @@
+"""Paths under which programs of the current generation import from private places."""

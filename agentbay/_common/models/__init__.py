@@ -1,0 +1,1 @@
+"""Values and results, under the path that existing programs import from."""

@@ -1,0 +1,3 @@
+"""Tools of a session, under the path that existing programs import from."""
+
+from agentbay import McpTool as McpTool
