@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import pkgutil
 import string
 import types
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import cached_property
 from typing import Any, Union, cast, get_args, get_origin
 
 import attrs
@@ -17,7 +19,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from agentbay import AgentBayError, ApiResponse, AsyncAgentBay, AsyncSession, CommandTimeoutError
+from agentbay import (
+    AgentBayError,
+    ApiResponse,
+    AsyncAgentBay,
+    AsyncExtensionsService,
+    AsyncMobileSimulateService,
+    AsyncSession,
+    CommandTimeoutError,
+    ContextSync,
+)
 from agentbay import protocol as protocol_package
 from agentbay.protocol import (
     application,
@@ -152,6 +163,15 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "GetActiveWindow.timeout_ms": st.none() | counts,
     "ResizeWindow.width": positive,
     "ResizeWindow.height": positive,
+    "StartBrowserTask.output_schema": objects.map(json.dumps),
+    "StartMobileTask.max_steps": positive,
+    "TakePicture.quality": st.integers(0, 100),
+    "TakePicture.clip": st.none()
+    | st.fixed_dictionaries(dict.fromkeys(("x", "y", "width", "height"), floats)),
+    "TakePicture.timeout": st.none() | st.floats(0.001, 1e8),
+    "Login.login_config": objects.map(json.dumps),
+    "Extract.schema": objects,
+    "Extract.max_page": positive,
     "Window.child_windows": st.lists(st.deferred(lambda: instances_of(window.Window)), max_size=1),
 }
 _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
@@ -222,7 +242,8 @@ def test_values_of_any_depth_survive_the_wire(values: dict[str, Any]) -> None:
 
 
 def test_every_request_has_a_name_of_its_own() -> None:
-    found = [kind for module in _MODULES for kind in vars(module).values() if attrs.has(kind)]
+    members = [member for module in _MODULES for member in vars(module).values()]
+    found = [kind for kind in members if isinstance(kind, type) and attrs.has(kind)]
     for kind in cast("list[type[Any]]", found):
         if issubclass(kind, Action) and kind.action:
             assert ACTIONS[kind.action] is kind
@@ -427,6 +448,11 @@ def test_text_survives(content: str) -> None:
     assert _through(file_system.EditFile("/a", []), content) == content
 
 
+@pytest.mark.parametrize("text", ["```diff\n+a\n```\n\n", "````diff\n+a\n````", "+a\n"])
+def test_a_difference_may_stand_in_any_fence(text: str) -> None:
+    assert file_system.EditFile("/a", []).read(text).rstrip() == "+a"
+
+
 @quick
 @given(events=st.lists(instances_of(file_system.FileChangeEvent), max_size=4))
 def test_changes_survive(events: list[file_system.FileChangeEvent]) -> None:
@@ -486,37 +512,177 @@ def test_a_point_and_a_size_survive(x: int, y: int, scale: float) -> None:
 
 # -- whatever comes back ---------------------------------------------------------------
 
-Method = Callable[[AsyncSession], Awaitable[object]]
-
-_METHODS: dict[str, Method] = {
-    "create": lambda s: s.agent_bay.create(),
-    "get": lambda s: s.agent_bay.get("s-1"),
-    "list": lambda s: s.agent_bay.list(),
-    "delete": lambda s: s.delete(),
-    "set_labels": lambda s: s.set_labels({"a": "b"}),
-    "get_labels": lambda s: s.get_labels(),
-    "info": lambda s: s.info(),
-    "get_link": lambda s: s.get_link(),
-    "list_mcp_tools": lambda s: s.list_mcp_tools(),
-    "call_mcp_tool": lambda s: s.call_mcp_tool("x", {}),
-    "context.get": lambda s: s.agent_bay.context.get("x"),
-    "context.list": lambda s: s.agent_bay.context.list(),
-    "context.update": lambda s: s.agent_bay.context.update(contexts.Context("x", "y")),
-    "context.delete": lambda s: s.agent_bay.context.delete(contexts.Context("x")),
-    "session.context.info": lambda s: s.context.info(),
-    "command.run": lambda s: s.command.run("ls"),
-    "create_directory": lambda s: s.file_system.create_directory("/a"),
-    "delete_file": lambda s: s.file_system.delete_file("/a"),
-    "edit_file": lambda s: s.file_system.edit_file("/a", [{"oldText": "a", "newText": ""}]),
-    "get_file_info": lambda s: s.file_system.get_file_info("/a"),
-    "list_directory": lambda s: s.file_system.list_directory("/a"),
-    "move_file": lambda s: s.file_system.move_file("/a", "/b"),
-    "read_file": lambda s: s.file_system.read_file("/a"),
-    "read_multiple_files": lambda s: s.file_system.read_multiple_files(["/a", "/b"]),
-    "search_files": lambda s: s.file_system.search_files("/", "a"),
-    "write_file": lambda s: s.file_system.write_file("/a", "x"),
-    "get_file_change": lambda s: s.file_system.get_file_change("/a"),
+# The classes whose methods programs call, and how one of their objects is found.
+_OWNERS: dict[str, Callable[[AsyncSession], object]] = {
+    "session": lambda s: s,
+    **{
+        f"session.{name}": lambda s, name=name: getattr(s, name)  # type: ignore[misc]
+        for name in (
+            *("application", "browser", "code", "command", "computer", "context", "env"),
+            *("file_system", "git", "mobile", "oss", "ui", "window"),
+        )
+    },
+    "bay": lambda s: s.agent_bay,
+    "bay.context": lambda s: s.agent_bay.context,
+    "bay.beta_network": lambda s: s.agent_bay.beta_network,
+    "bay.beta_skills": lambda s: s.agent_bay.beta_skills,
+    "extensions": lambda s: AsyncExtensionsService(s.agent_bay),
+    "simulation": lambda s: AsyncMobileSimulateService(s.agent_bay),
 }
+_SESSION = AsyncSession(AsyncAgentBay("akm-x", endpoint="x.test"), "s-1")
+
+# Methods that hold a connection or a loop, which a reply of another kind cannot answer.
+_OTHERS = {
+    "bay.aclose",
+    "bay.context.list_all_files",
+    "bay.list_all",
+    "bay.session",
+    "session.browser.screenshot",
+    # TEMPORARY: of features that are being written.
+    "session.browser.register_callback",
+    "session.browser.send_notify_message",
+    "session.browser.send_takeover_done",
+    "session.browser.unregister_callback",
+    "session.file_system.download_file",
+    "session.file_system.upload_file",
+    "session.file_system.watch",
+    "session.file_system.watch_directory",
+}
+
+_CONTEXT, _WHERE = contexts.Context("c-1", "x"), ContextSync("c-1", "/p")
+_ITEM = {"context_id": "c", "skill_ids": ["a"], "path": "/p"}
+_DEVICE = extra_configs.MobileSimulateConfig(True, "/d")
+_MOBILE = extra_configs.MobileExtraConfig(lock_resolution=True)
+_WAIT = {"timeout": 0.02, "poll_interval": 0.01}
+
+# Arguments of a call, by what they are called; a value for one method stands under its name.
+_ARGUMENTS: dict[str, Any] = {
+    "access_key_id": "k",
+    "access_key_secret": "s",
+    "adbkey_pub": "key",
+    "args": {},
+    "branch": "main",
+    "bucket": "b",
+    "code": "1",
+    "command": "ls",
+    "config": _DEVICE,
+    "content": "x",
+    "context_id": "c-1",
+    "context_sync": _WHERE,
+    "destination": "/b",
+    "duration_ms": 1,
+    "edits": [{"oldText": "a", "newText": ""}],
+    "email": "a@b",
+    "enable": True,
+    "end_x": 1,
+    "end_y": 1,
+    "envs": {"A": "1"},
+    "extension_id": "ext_1.zip",
+    "extension_ids": ["ext_1.zip"],
+    "file_path": "/a",
+    "from_x": 1,
+    "from_y": 1,
+    "height": 1,
+    "hide": True,
+    "id": "p-1",
+    "items": [_ITEM],
+    "key": 3,
+    "keys": ["a"],
+    "labels": {"a": "b"},
+    "language": "python",
+    "local_path": __file__,
+    "message": "m",
+    "mobile_config": _MOBILE,
+    "mobile_dev_info_content": '{"a": 1}',
+    "name": "origin",
+    "network_id": "n-1",
+    "new_local_path": __file__,
+    "object": "o",
+    "on": True,
+    "package_names": ["com.a"],
+    "parent_folder_path": "/",
+    "path": "/a",
+    "paths": ["/a", "/b"],
+    "pattern": "a",
+    "pid": 1,
+    "pname": "p",
+    "repo_path": "/r",
+    "security_token": "t",
+    "session": _SESSION,
+    "session_id": "s-1",
+    "source": "/a",
+    "start_cmd": "x",
+    "start_x": 1,
+    "start_y": 1,
+    "stop_cmd": "x",
+    "text": "t",
+    "to_x": 1,
+    "to_y": 1,
+    "tool_name": "x",
+    "url": "https://host/a.git",
+    "value": "v",
+    "width": 1,
+    "window_id": 1,
+    "x": 1,
+    "y": 1,
+}
+_OWN_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "bay.context.clear": {"context_id": "c-1", **_WAIT},
+    "bay.context.delete": {"context": _CONTEXT},
+    "bay.context.get": {"name": "x"},
+    "bay.context.update": {"context": _CONTEXT},
+    "session.beta_pause": _WAIT,
+    "session.beta_resume": _WAIT,
+    "session.context.sync": {"timeout": 0.02},
+    "session.git.get_config": {"repo_path": "/r", "key": "user.name"},
+    "session.git.set_config": {"repo_path": "/r", "key": "user.name", "value": "v"},
+}
+
+
+def _methods() -> dict[str, str]:
+    """Every public coroutine method under its own name, and the object that it belongs to."""
+    found: dict[str, str] = {}
+    for owner, get in _OWNERS.items():
+        kind = type(get(_SESSION))
+        for name, member in inspect.getmembers(kind, inspect.iscoroutinefunction):
+            full = f"{owner}.{name}"
+            if not name.startswith("_") and member.__name__ == name and full not in _OTHERS:
+                found[full] = owner
+    return found
+
+
+_METHODS = _methods()
+
+
+def _arguments(full: str, method: Callable[..., object]) -> dict[str, Any]:
+    """What a method is called with: only what it cannot do without."""
+    if full in _OWN_ARGUMENTS:
+        return _OWN_ARGUMENTS[full]
+    parameters = inspect.signature(method).parameters.values()
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    required = [p.name for p in parameters if p.default is p.empty and p.kind not in kinds]
+    return {name: _ARGUMENTS[name] for name in required}
+
+
+async def _call(full: str, session: AsyncSession) -> object:
+    method = getattr(_OWNERS[_METHODS[full]](session), full.rpartition(".")[2])
+    if full == "session.context.bind":
+        return await session.context.bind(_WHERE, timeout=0.02)
+    if full in ("session.browser.destroy", "session.browser.get_endpoint_url"):
+        session.browser.attach()
+    return await method(**_arguments(full, method))
+
+
+def test_there_are_methods_of_all_modules() -> None:
+    assert len(_METHODS) > 150
+    # A module that hangs on a session is one of the owners, or a feature that is being written.
+    modules = {
+        name
+        for name, member in inspect.getmembers(AsyncSession)
+        if isinstance(member, cached_property) and not name.startswith("_")
+    }
+    assert {f"session.{name}" for name in modules - {"agent", "pty"}} <= set(_OWNERS)
+
 
 _KEYS = st.sampled_from(
     [
@@ -544,9 +710,15 @@ _bodies = (_envelopes | _answers).map(lambda value: json.dumps(value).encode()) 
 _statuses = st.sampled_from([200, 200, 200, 204, 302, 400, 401, 404, 429, 500, 503])
 
 
+@pytest.fixture
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentbay._async._retry._PAUSES", (0.0, 0.0))
+
+
+@pytest.mark.usefixtures("_no_pauses")
 @pytest.mark.parametrize("name", _METHODS)
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(status=_statuses, body=_bodies, headers=st.sampled_from([{}, {"retry-after": "9" * 5000}]))
 async def test_any_reply_makes_a_result_or_an_error(
@@ -557,13 +729,13 @@ async def test_any_reply_makes_a_result_or_an_error(
 
     bay = AsyncAgentBay("akm-x", endpoint="x.test", transport=httpx.MockTransport(answer))
     try:
-        result = await _METHODS[name](AsyncSession(bay, "s-1"))
+        result = await _call(name, AsyncSession(bay, "s-1"))
     except AgentBayError:
         return
-    assert isinstance(result, ApiResponse)
-    assert result.success == (result.error is None)
-    assert not (result.success and status >= 300) or name == "delete"
     repr(result)
+    if isinstance(result, ApiResponse):
+        assert result.success == (result.error is None)
+        assert not (result.success and status >= 300) or name.endswith(".delete")
 
 
 @pytest.mark.parametrize("kind", TOOLS.values(), ids=TOOLS)

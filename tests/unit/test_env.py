@@ -39,7 +39,7 @@ def _recorded(name: str) -> dict[str, Any]:
 async def test_set_sends_what_was_recorded() -> None:
     env, _, service = _env()
     result = await env.set({"A": "1"})
-    sample = _recorded("044-link-env-set-POST-link-callTool.json")
+    sample = _recorded("044-link-env-set-POST-link-callTool.http")
     assert _sent(service) == (sample["tool"], sample["args"], sample["server"])
     assert (result.success, result.data, result.request_id) == (True, True, "r-1")
 
@@ -47,7 +47,7 @@ async def test_set_sends_what_was_recorded() -> None:
 async def test_get_sends_what_was_recorded() -> None:
     env, _, service = _env('{"A": "1"}')
     result = await env.get(["A"])
-    sample = _recorded("045-link-env-get-POST-link-callTool.json")
+    sample = _recorded("045-link-env-get-POST-link-callTool.http")
     assert _sent(service) == (sample["tool"], sample["args"], sample["server"])
     assert (result.envs, result.unwrap()) == ({"A": "1"}, {"A": "1"})
 

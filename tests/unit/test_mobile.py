@@ -534,7 +534,7 @@ async def test_facts_about_a_device_get_a_context_of_their_own() -> None:
     assert service.actions == ["GetContext", "GetContextFileUploadUrl", ""]
     assert service.sent[1].form["FilePath"] == "/data/agentbay_mobile_info/dev_info.json"
     put = service.requests[2]
-    assert (put.method, put.content, str(put.url)) == (
+    assert (put.method, put.content, httpx.URL.__str__(put.url)) == (
         "PUT",
         FACTS.encode(),
         "https://oss.test/put?sig=1",

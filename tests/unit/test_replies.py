@@ -267,6 +267,40 @@ async def test_the_tools_of_a_session_are_read_in_every_spelling(tools: Any) -> 
     assert session.find_server_for_tool("other") == ""
 
 
+@pytest.mark.parametrize("key", ["WsUrl", "wsUrl"])
+async def test_what_a_session_is_told_about_itself_is_kept(key: str) -> None:
+    data = {
+        "SessionId": "s-1",
+        "AppInstanceId": "ai-1",
+        "ResourceUrl": "https://r",
+        "Token": "t",
+        "LinkUrl": "https://l",
+        key: "wss://w",
+        "VpcResource": "true",
+        "NetworkInterfaceIp": "10.0.0.7",
+        "HttpPort": 8080,
+        "contexts": [{"id": "c-1", "name": "n"}],
+        "Later": {"unknown": 1},
+    }
+    service = Service(always(lambda: ok(data)))
+    session = (await client(service).get("s-1")).unwrap()
+    assert (session.app_instance_id, session.resource_url) == ("ai-1", "https://r")
+    assert (session.token, session.link_url, session.ws_url) == ("t", "https://l", "wss://w")
+    assert (session.is_vpc, session.network_interface_ip, session.http_port) == (
+        True,
+        "10.0.0.7",
+        "8080",
+    )
+
+
+async def test_null_is_the_same_as_nothing() -> None:
+    data = {"SessionId": "s-1", "Token": None, "ToolList": None, "VpcResource": None}
+    body = {"RequestId": None, "Success": True, "Code": None, "Message": None, "Data": data}
+    service = Service(always(lambda: httpx.Response(200, json=body)))
+    result = await client(service).get("s-1")
+    assert (result.success, result.request_id, result.unwrap().token) == (True, "", "")
+
+
 @pytest.mark.parametrize("tools", [None, "", "[]", []])
 async def test_a_session_may_come_without_tools(tools: Any) -> None:
     service = Service(always(lambda: ok({"SessionId": "s-1", "ToolList": tools})))
@@ -347,6 +381,12 @@ async def test_a_tool_that_fails_tells_its_reason() -> None:
         ('{"stdout": "a"}', False, 0, '{"stdout": "a"}', ""),
         ('{"exit_code":0,"stdout":"a\\n","stderr":"w"}', False, 0, "a\n", "w"),
         ('{"exit_code":3,"stdout":"a","stderr":"b","traceId":"t"}', False, 3, "a", "b"),
+        ('{"exit_code":0,"stdout":"a"}', False, 0, "a", ""),
+        ('{"exit_code":2,"stderr":"b"}', False, 2, "", "b"),
+        ('{"stdout":"a","stderr":"b"}', False, 0, "a", "b"),
+        ('{"exit_code":true,"stdout":"a"}', False, 0, '{"exit_code":true,"stdout":"a"}', ""),
+        ("[1]", False, 0, "[1]", ""),
+        ('{"exit_code":4,"stdout":"a","stderr":"b"}', True, 4, "a", "b"),
         ('{"errorCode":1,"stdout":"","stderr":"none","traceId":"t"}', True, 1, "", "none"),
         ("Execution failed. Error code:127 Error message: sh: 1: x: not found", True, 127, "",
          "sh: 1: x: not found"),
@@ -367,6 +407,7 @@ async def test_every_form_of_a_command_s_reply_is_read(
     ("text", "stdout"),
     [
         ("Execution failed. Error code:-1 Error message: [timeout]", ""),
+        ("Error in response: Execution failed. Error code:-1 Error message: [timeout]", ""),
         ('{"errorCode":-1,"stdout":"so far","stderr":""}', "so far"),
     ],
 )
@@ -376,6 +417,18 @@ async def test_a_command_at_its_time_limit_keeps_what_it_wrote(text: str, stdout
     assert isinstance(result.error, CommandTimeoutError)
     assert (result.success, result.exit_code, result.stdout) == (False, None, stdout)
     assert "2 s" in result.error_message
+
+
+async def test_a_failure_of_a_command_may_come_as_plain_text() -> None:
+    text = "sh: 1: invalid_command_12345: not found"
+    service = Service(always(lambda: tool_says(text, is_error=True)))
+    result = await session_of(service).command.run("invalid_command_12345")
+    assert (result.success, result.exit_code, result.error_message) == (False, None, text)
+
+
+async def test_a_failure_without_a_text_has_one() -> None:
+    service = Service(always(lambda: tool_says("", is_error=True)))
+    assert str(await _failure("command.run", service)) == "the tool gave no reason"
 
 
 async def test_a_command_that_did_not_run_has_no_exit_code() -> None:
