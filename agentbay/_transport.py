@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import os
 import ssl
 import sys
-import threading
 import time
-import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
-from urllib.parse import urljoin, urlsplit
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 import attrs
@@ -23,6 +17,8 @@ import httpx
 
 from ._config import LOCAL, Settings
 from ._deferred import Deferred
+from ._exchange import NEVER_SENT, FileExchange, QuietURL, origin
+from ._loop_local import LoopLocal
 from ._value import Value
 from ._version import __version__
 from .errors import (
@@ -52,23 +48,10 @@ _EMBEDDED = "http://local.invalid"
 # Seconds for which a host is not tried again that no connection could be made to.
 _LEFT_ALONE = 60.0
 
-# Redirects that say where the same request is to go instead.
-_REDIRECTS, _MOST_REDIRECTS = (301, 302, 307, 308), 5
-
 _OPTIONS: dict[str, Any] = {
     "timeout": None,
     "headers": {"user-agent": f"agentbay-sdk/{__version__}"},
 }
-
-# Errors that come before the first byte of a request is sent.
-_NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -195,7 +178,7 @@ class ApiClient:
         headers = {"content-length": str(size)}
         if content_type is not None:
             headers["content-type"] = content_type
-        exchange = _Exchange("PUT", "the upload", headers, idle, chunks)
+        exchange = FileExchange("PUT", "the upload", headers, idle, chunks)
 
         async def read(response: httpx.Response) -> Stored:
             if response.status_code not in (200, 201, 204):
@@ -222,7 +205,7 @@ class ApiClient:
             TransportError: The file did not arrive, or not all of it.
         """
         # A compressed file would have another length than the one that is told.
-        exchange = _Exchange("GET", "the download", {"accept-encoding": "identity"}, idle)
+        exchange = FileExchange("GET", "the download", {"accept-encoding": "identity"}, idle)
 
         async def read(response: httpx.Response) -> int:
             if response.status_code != 200:
@@ -268,28 +251,28 @@ class ApiClient:
         Raises:
             TransportError: No answer came back; its `sent` tells if the request went out.
         """
-        origin = _origin(url)
+        where = origin(url)
 
         def made(client: httpx.AsyncClient) -> httpx.Request:
             request = client.build_request(
                 method, url, params=params, content=text, headers=headers
             )
-            request.url = _QuietURL(request.url)
+            request.url = QuietURL(request.url)
             return request
 
         try:
             response = await self._exchange(
-                made, action, origin, timeout or self.timeout, connect_timeout
+                made, action, where, timeout or self.timeout, connect_timeout
             )
         except TransportError as exc:
             if not exc.sent:
-                self._unreachable[origin] = time.monotonic() + _LEFT_ALONE
+                self._unreachable[where] = time.monotonic() + _LEFT_ALONE
             raise
         return Answer(response.status_code, response.text, _retry_after(response.headers))
 
     def can_reach(self, url: str) -> bool:
         """Whether it is worth a try: a host that no connection was made to is left alone."""
-        return self._unreachable.get(_origin(url), 0.0) <= time.monotonic()
+        return self._unreachable.get(origin(url), 0.0) <= time.monotonic()
 
     def websocket_client(self) -> httpx.AsyncClient:
         """Make the client of one WebSocket; whoever asks for it closes it.
@@ -340,7 +323,7 @@ class ApiClient:
             raise RequestTimeoutError(
                 f"{action}: no answer within {limit:g} s",
                 action=action,
-                sent=not isinstance(exc, _NEVER_SENT),
+                sent=not isinstance(exc, NEVER_SENT),
             ) from exc
         except UnicodeEncodeError as exc:
             raise InvalidInputError(
@@ -351,7 +334,7 @@ class ApiClient:
             raise TransportError(
                 f"{action}: cannot reach {where}: {reason}",
                 action=action,
-                sent=not isinstance(exc, _NEVER_SENT),
+                sent=not isinstance(exc, NEVER_SENT),
             ) from exc
 
     def _factory(
@@ -386,116 +369,8 @@ class ApiClient:
         return made
 
 
-class _Exchange:
-    """One file on its way: redirects, and a limit on the time in which nothing moves."""
-
-    def __init__(
-        self,
-        method: str,
-        what: str,
-        headers: Mapping[str, str],
-        idle: float,
-        chunks: Callable[[], AsyncGenerator[bytes, None]] | None = None,
-    ) -> None:
-        self._method, self._what, self._headers = method, what, headers
-        self._idle, self._chunks = idle, chunks
-        self._scope = anyio.CancelScope()
-        # An error of the caller's own functions, which may be of a class that httpx raises, too.
-        self._own: Exception | None = None
-
-    async def run(
-        self, client: httpx.AsyncClient, url: str, read: Callable[[httpx.Response], Awaitable[T]]
-    ) -> T:
-        """Send the request and read the reply."""
-        try:
-            with self._scope:
-                self._moved()
-                return await self._exchanged(client, url, read)
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            if exc is self._own:
-                raise
-            reason = f"{self._what} failed: {type(exc).__name__}"
-            raise TransportError(reason, sent=not isinstance(exc, _NEVER_SENT)) from exc
-        raise RequestTimeoutError(f"{self._what} made no progress for {self._idle:g} s")
-
-    def refused(self, status: int) -> APIError:
-        """The error that a status stands for."""
-        return APIError(f"{self._what} was refused: HTTP {status}", status)
-
-    async def undisturbed(self, step: Callable[..., Awaitable[T]], *args: Any) -> T:
-        """Take a step of the caller's, which may take its time."""
-        self._scope.deadline = math.inf
-        try:
-            return await step(*args)
-        except Exception as exc:
-            self._own = exc
-            raise
-        finally:
-            self._moved()
-
-    def _moved(self) -> None:
-        self._scope.deadline = anyio.current_time() + self._idle
-
-    async def _exchanged(
-        self, client: httpx.AsyncClient, url: str, read: Callable[[httpx.Response], Awaitable[T]]
-    ) -> T:
-        for _ in range(_MOST_REDIRECTS + 1):
-            body = None if self._chunks is None else self._body(self._chunks())
-            request = client.build_request(self._method, url, content=body, headers=self._headers)
-            request.url = _QuietURL(request.url)
-            try:
-                response = await client.send(request, stream=True)
-            finally:
-                if body is not None:
-                    await body.aclose()  # a refusal may come before all of it was sent
-            try:
-                if response.status_code not in _REDIRECTS:
-                    return await read(response)
-                url = self._redirected(url, response)
-            finally:
-                await response.aclose()
-        raise APIError(f"{self._what} was redirected more than {_MOST_REDIRECTS} times", 0)
-
-    async def _body(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        async with aclosing(chunks):
-            # Not `async for`: only the time in which a piece is sent counts.
-            while chunk := await self.undisturbed(anext, chunks, b""):
-                yield chunk
-
-    def _redirected(self, url: str, response: httpx.Response) -> str:
-        try:
-            target: str = urljoin(url, response.headers.get("location", ""))
-            schemes = urlsplit(url).scheme, urlsplit(target).scheme
-        except ValueError:
-            raise self.refused(response.status_code) from None
-        if schemes[0] == "https" and schemes[1] != "https":
-            raise self.refused(response.status_code)  # where everyone could read the file
-        return target
-
-
 async def _hush(request: httpx.Request) -> None:
-    request.url = _QuietURL(request.url)
-
-
-class _QuietURL(httpx.URL):
-    """A URL with a credential in it: httpx writes the URL of every request into its log."""
-
-    def __str__(self) -> str:
-        return _origin(super().__str__())
-
-    def __repr__(self) -> str:
-        return f"URL({str(self)!r})"
-
-
-def _origin(url: str) -> str:
-    """Scheme, host and port of a URL: the part that holds no credential."""
-    try:
-        parts = urlsplit(url)
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:
-        return "an address that makes no sense"
-    host = parts.hostname or ""
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+    request.url = QuietURL(request.url)
 
 
 def _embedded_engine() -> httpx.AsyncBaseTransport:
@@ -585,86 +460,3 @@ def _retry_after(headers: httpx.Headers) -> float | None:
         if value.isascii() and value.isdigit() and len(value) < 10:
             return int(value) * unit
     return None
-
-
-class Closable(Protocol):
-    """Something that its own event loop has to close."""
-
-    async def aclose(self) -> None:
-        """Close it."""
-        ...
-
-
-R = TypeVar("R", bound=Closable)
-
-_Leases = WeakKeyDictionary[Any, tuple[R, AsyncGenerator[R, None]]]
-
-
-class LoopLocal(Generic[R]):
-    """Hands out something that belongs to the loop asking for it, such as a client.
-
-    It is closed by its own loop: explicitly through `aclose`, when this object is dropped, or
-    when the loop shuts down its asynchronous generators (asyncio.run, anyio.run and trio.run
-    all do).
-    """
-
-    def __init__(self, factory: Callable[[], R]) -> None:
-        self._factory = factory
-        self._leases: _Leases[R] = WeakKeyDictionary()
-        self._lock = threading.Lock()
-        # Keeps what is handed out of any cycle that this object is in: the collector would end
-        # its sockets before the generators can close them.
-        weakref.finalize(self, self._leases.clear).atexit = False
-
-    async def get(self) -> R:
-        """The one of the current loop."""
-        loop = _current_loop()
-        with self._lock:
-            lease = self._leases.get(loop)
-        if lease is not None:
-            return lease[0]
-        lifetime = _lifetime(self._factory, weakref.ref(self._leases), self._lock)
-        made = await anext(lifetime)  # never suspends: see _lifetime
-        with self._lock:
-            for dead in [key for key in self._leases if _is_closed(key)]:
-                del self._leases[dead]
-            self._leases[loop] = made, lifetime
-        return made
-
-    async def aclose(self) -> None:
-        """Close the one of the current loop, if there is one."""
-        with self._lock:
-            lease = self._leases.pop(_current_loop(), None)
-        if lease:
-            await lease[1].aclose()
-
-
-LoopLocalClient = LoopLocal[httpx.AsyncClient]
-
-
-async def _lifetime(
-    factory: Callable[[], R], leases: weakref.ref[_Leases[R]], lock: threading.Lock
-) -> AsyncGenerator[R, None]:
-    loop = _current_loop()
-    made = factory()
-    try:
-        yield made
-    finally:
-        if (held := leases()) is not None:
-            with lock:
-                held.pop(loop, None)
-        with anyio.CancelScope(shield=True):
-            await made.aclose()
-
-
-def _current_loop() -> object:
-    # Imported here because it is needed for calls only, and takes its share of the import time.
-    from anyio.lowlevel import current_token
-
-    return current_token().native_token
-
-
-def _is_closed(loop: object) -> bool:
-    """Whether an asyncio loop is closed; trio's runs take their clients with them."""
-    is_closed = cast("Callable[[], bool] | None", getattr(loop, "is_closed", None))
-    return is_closed is not None and is_closed()

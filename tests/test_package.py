@@ -39,12 +39,15 @@ LAYERS: dict[str, set[str]] = {
     "_results": {"_value", "protocol", "errors"},
     # `local` stands here for the one place where the client opens the embedded engine.
     "_deferred": set(),
+    "_loop_local": set(),
+    "_exchange": {"errors"},
     "_transport": {
-        "_config", "_deferred", "_value", "_version", "protocol", "errors", "local",
+        "_config", "_deferred", "_exchange", "_loop_local", "_value", "_version", "protocol",
+        "errors", "local",
     },
     "_async": {
-        "_config", "_deferred", "_params", "_results", "_transport", "_version", "protocol",
-        "errors",
+        "_config", "_deferred", "_loop_local", "_params", "_results", "_transport", "_version",
+        "protocol", "errors",
     },
     "_sync": {
         "_async", "_bridge", "_config", "_deferred", "_params", "_results", "_transport",
@@ -139,7 +142,7 @@ def test_httpx_is_imported_by_the_two_transports_only() -> None:
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.Import) and any(a.name == "httpx" for a in node.names)
     }
-    assert users == {"_transport.py", "local/transport.py"}
+    assert users == {"_exchange.py", "_transport.py", "local/transport.py"}
 
 
 def test_generated_code_is_up_to_date() -> None:

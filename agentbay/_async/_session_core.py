@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from .._deferred import Deferred
+from .._loop_local import LoopLocal
 from .._results.sessions import McpTool
-from .._transport import LoopLocal, Reply
+from .._transport import Reply
 from ..errors import ProtocolError, ToolError
 
 if TYPE_CHECKING:

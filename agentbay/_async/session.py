@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .._deferred import Deferred
+from .._loop_local import LoopLocal
 from .._results.base import raising, reported
 from .._results.sessions import (
     DeleteResult,
@@ -19,7 +20,6 @@ from .._results.sessions import (
     OperationResult,
     SessionInfo,
 )
-from .._transport import LoopLocal
 from ..errors import InvalidInputError, SessionError, ToolError
 from ..protocol._checks import check_labels
 from ._session_core import SessionCore

@@ -24,7 +24,7 @@ from agentbay import (
     RequestTimeoutError,
     SessionError,
 )
-from agentbay._transport import LoopLocalClient
+from agentbay._loop_local import LoopLocal
 
 from .service import KEY, Service, always, client, ok, session_of
 
@@ -163,7 +163,7 @@ def test_a_loop_that_is_closed_without_ceremony_does_not_stay_in_the_way() -> No
         made.append(httpx.AsyncClient(transport=httpx.MockTransport(lambda _: ok())))
         return made[-1]
 
-    clients = LoopLocalClient(factory)
+    clients = LoopLocal(factory)
     for _ in range(3):
         loop = asyncio.new_event_loop()
         assert loop.run_until_complete(clients.get()) is made[-1]
@@ -229,7 +229,7 @@ async def test_first_use_by_many_tasks_makes_one_client() -> None:
         made.append(httpx.AsyncClient(transport=httpx.MockTransport(lambda _: ok())))
         return made[-1]
 
-    clients = LoopLocalClient(factory)
+    clients = LoopLocal(factory)
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
             tasks.start_soon(clients.get)

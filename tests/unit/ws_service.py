@@ -19,8 +19,8 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from agentbay import AsyncSession
 from agentbay._async._websocket import Connection
+from agentbay._loop_local import LoopLocal
 from agentbay._results.sessions import McpTool
-from agentbay._transport import LoopLocal
 from agentbay.protocol.sessions import SessionData
 
 from .service import Service, always, client, ok

@@ -1,0 +1,137 @@
+"""Files on their way over HTTP, to and from addresses that carry their own credential."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import anyio
+import httpx
+
+from .errors import APIError, RequestTimeoutError, TransportError
+
+T = TypeVar("T")
+
+# Redirects that say where the same request is to go instead.
+_REDIRECTS, _MOST_REDIRECTS = (301, 302, 307, 308), 5
+
+# Errors that come before the first byte of a request is sent.
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
+
+class FileExchange:
+    """One file on its way: redirects, and a limit on the time in which nothing moves."""
+
+    def __init__(
+        self,
+        method: str,
+        what: str,
+        headers: Mapping[str, str],
+        idle: float,
+        chunks: Callable[[], AsyncGenerator[bytes, None]] | None = None,
+    ) -> None:
+        self._method, self._what, self._headers = method, what, headers
+        self._idle, self._chunks = idle, chunks
+        self._scope = anyio.CancelScope()
+        # An error of the caller's own functions, which may be of a class that httpx raises, too.
+        self._own: Exception | None = None
+
+    async def run(
+        self, client: httpx.AsyncClient, url: str, read: Callable[[httpx.Response], Awaitable[T]]
+    ) -> T:
+        """Send the request and read the reply."""
+        try:
+            with self._scope:
+                self._moved()
+                return await self._exchanged(client, url, read)
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            if exc is self._own:
+                raise
+            reason = f"{self._what} failed: {type(exc).__name__}"
+            raise TransportError(reason, sent=not isinstance(exc, NEVER_SENT)) from exc
+        raise RequestTimeoutError(f"{self._what} made no progress for {self._idle:g} s")
+
+    def refused(self, status: int) -> APIError:
+        """The error that a status stands for."""
+        return APIError(f"{self._what} was refused: HTTP {status}", status)
+
+    async def undisturbed(self, step: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Take a step of the caller's, which may take its time."""
+        self._scope.deadline = math.inf
+        try:
+            return await step(*args)
+        except Exception as exc:
+            self._own = exc
+            raise
+        finally:
+            self._moved()
+
+    def _moved(self) -> None:
+        self._scope.deadline = anyio.current_time() + self._idle
+
+    async def _exchanged(
+        self, client: httpx.AsyncClient, url: str, read: Callable[[httpx.Response], Awaitable[T]]
+    ) -> T:
+        for _ in range(_MOST_REDIRECTS + 1):
+            body = None if self._chunks is None else self._body(self._chunks())
+            request = client.build_request(self._method, url, content=body, headers=self._headers)
+            request.url = QuietURL(request.url)
+            try:
+                response = await client.send(request, stream=True)
+            finally:
+                if body is not None:
+                    await body.aclose()  # a refusal may come before all of it was sent
+            try:
+                if response.status_code not in _REDIRECTS:
+                    return await read(response)
+                url = self._redirected(url, response)
+            finally:
+                await response.aclose()
+        raise APIError(f"{self._what} was redirected more than {_MOST_REDIRECTS} times", 0)
+
+    async def _body(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(chunks):
+            # Not `async for`: only the time in which a piece is sent counts.
+            while chunk := await self.undisturbed(anext, chunks, b""):
+                yield chunk
+
+    def _redirected(self, url: str, response: httpx.Response) -> str:
+        try:
+            target: str = urljoin(url, response.headers.get("location", ""))
+            schemes = urlsplit(url).scheme, urlsplit(target).scheme
+        except ValueError:
+            raise self.refused(response.status_code) from None
+        if schemes[0] == "https" and schemes[1] != "https":
+            raise self.refused(response.status_code)  # where everyone could read the file
+        return target
+
+
+class QuietURL(httpx.URL):
+    """A URL with a credential in it: httpx writes the URL of every request into its log."""
+
+    def __str__(self) -> str:
+        return origin(super().__str__())
+
+    def __repr__(self) -> str:
+        return f"URL({str(self)!r})"
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL: the part that holds no credential."""
+    try:
+        parts = urlsplit(url)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return "an address that makes no sense"
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
