@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from ._results.file_system import BoolResult as BoolResult
     from ._results.file_system import DirectoryListResult as DirectoryListResult
     from ._results.file_system import DownloadResult as DownloadResult
+    from ._results.file_system import EditResult as EditResult
     from ._results.file_system import FileChangeResult as FileChangeResult
     from ._results.file_system import FileContentResult as FileContentResult
     from ._results.file_system import FileInfoResult as FileInfoResult
@@ -391,6 +392,7 @@ _HOME = {
     "DownloadPolicy": ".protocol.contexts",
     "DownloadResult": "._results.file_system",
     "DownloadStrategy": ".protocol.contexts",
+    "EditResult": "._results.file_system",
     "EnhancedCodeExecutionResult": "._results.code",
     "Env": "._sync.env",
     "EnvResult": "._results.env",
@@ -654,6 +656,7 @@ __all__ = [
     "DownloadPolicy",
     "DownloadResult",
     "DownloadStrategy",
+    "EditResult",
     "EnhancedCodeExecutionResult",
     "Env",
     "EnvResult",

@@ -117,11 +117,11 @@ class Run:
     def __init__(self, agent: TaskAgent, task_id: str = "", request_id: str = "") -> None:
         self.agent = agent
         self.task_id = task_id
-        self.request_id = request_id
+        self.request_id: str = request_id
         self.events: list[AgentEvent] = []
         self.result: ExecutionResult | None = None
         self.failure: Exception | None = None
-        self.looks = 0
+        self.looks: int = 0
         self._output = ""
         self._action = ""
         self._heard: set[tuple[object, ...]] = set()

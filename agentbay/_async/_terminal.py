@@ -62,12 +62,14 @@ class Terminal:
     def __init__(
         self, connection: Connection, on_data: OnData | None, ended: Callable[[Terminal], None]
     ) -> None:
-        self.id = ""
+        self.id: str = ""
         self.size: tuple[int, int] | None = None
-        self.listening = self.connected = True
+        self.listening: bool = True
+        self.connected: bool = True
         self.exit_code: int | None = None
         self.failure: Exception | None = None
-        self.connection, self.home = connection, Home()
+        self.connection: Connection = connection
+        self.home: Home = Home()
         self._on_data, self._on_end = on_data, ended
         self._unread = bytearray()
         self._lost = self._waiting = 0

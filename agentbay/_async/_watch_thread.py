@@ -47,8 +47,8 @@ class DirectoryWatcher(threading.Thread):
         super().__init__(name=f"DirectoryWatcher-{path.replace('/', '_')}", daemon=True)
         self._files, self._path = files, path
         self._callback, self._interval = callback, interval
-        self.stop_event = stop_event or threading.Event()
-        self.ready_event = threading.Event()
+        self.stop_event: threading.Event = stop_event or threading.Event()
+        self.ready_event: threading.Event = threading.Event()
         self.error: AgentBayError | None = None
 
     def run(self) -> None:

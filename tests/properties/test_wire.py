@@ -9,10 +9,13 @@ import pkgutil
 import string
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Union, cast, get_args, get_origin
 
+import anyio
 import attrs
 import httpx
 import pytest
@@ -20,14 +23,18 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from agentbay import (
+    ActOptions,
     AgentBayError,
     ApiResponse,
     AsyncAgentBay,
     AsyncExtensionsService,
     AsyncMobileSimulateService,
     AsyncSession,
+    BrowserNotifyMessage,
     CommandTimeoutError,
     ContextSync,
+    ExtractOptions,
+    ObserveOptions,
 )
 from agentbay import protocol as protocol_package
 from agentbay.protocol import (
@@ -518,10 +525,15 @@ _OWNERS: dict[str, Callable[[AsyncSession], object]] = {
     **{
         f"session.{name}": lambda s, name=name: getattr(s, name)  # type: ignore[misc]
         for name in (
-            *("application", "browser", "code", "command", "computer", "context", "env"),
-            *("file_system", "git", "mobile", "oss", "ui", "window"),
+            *("agent", "application", "browser", "code", "command", "computer", "context", "env"),
+            *("file_system", "git", "mobile", "oss", "pty", "ui", "window"),
         )
     },
+    **{
+        f"session.agent.{name}": lambda s, name=name: getattr(s.agent, name)  # type: ignore[misc]
+        for name in ("browser", "computer", "mobile")
+    },
+    "session.browser.operator": lambda s: s.browser.operator,
     "bay": lambda s: s.agent_bay,
     "bay.context": lambda s: s.agent_bay.context,
     "bay.beta_network": lambda s: s.agent_bay.beta_network,
@@ -538,13 +550,6 @@ _OTHERS = {
     "bay.list_all",
     "bay.session",
     "session.browser.screenshot",
-    # TEMPORARY: of features that are being written.
-    "session.browser.register_callback",
-    "session.browser.send_notify_message",
-    "session.browser.send_takeover_done",
-    "session.browser.unregister_callback",
-    "session.file_system.download_file",
-    "session.file_system.upload_file",
     "session.file_system.watch",
     "session.file_system.watch_directory",
 }
@@ -554,15 +559,18 @@ _ITEM = {"context_id": "c", "skill_ids": ["a"], "path": "/p"}
 _DEVICE = extra_configs.MobileSimulateConfig(True, "/d")
 _MOBILE = extra_configs.MobileExtraConfig(lock_resolution=True)
 _WAIT = {"timeout": 0.02, "poll_interval": 0.01}
+_TRANSFER = {"remote_path": "/a", "wait_timeout": 0.02, "poll_interval": 0.01}
 
 # Arguments of a call, by what they are called; a value for one method stands under its name.
 _ARGUMENTS: dict[str, Any] = {
     "access_key_id": "k",
     "access_key_secret": "s",
+    "action_input": ActOptions("go", timeout=0.02),
     "adbkey_pub": "key",
     "args": {},
     "branch": "main",
     "bucket": "b",
+    "callback": print,
     "code": "1",
     "command": "ls",
     "config": _DEVICE,
@@ -591,12 +599,15 @@ _ARGUMENTS: dict[str, Any] = {
     "labels": {"a": "b"},
     "language": "python",
     "local_path": __file__,
+    "login_config": '{"api_key": "k"}',
     "message": "m",
     "mobile_config": _MOBILE,
     "mobile_dev_info_content": '{"a": 1}',
     "name": "origin",
     "network_id": "n-1",
     "new_local_path": __file__,
+    "notify_id": 1,
+    "notify_message": BrowserNotifyMessage(id=1),
     "object": "o",
     "on": True,
     "package_names": ["com.a"],
@@ -606,6 +617,8 @@ _ARGUMENTS: dict[str, Any] = {
     "pattern": "a",
     "pid": 1,
     "pname": "p",
+    "pty_session_id": "pty-1",
+    "remote_path": "/a",
     "repo_path": "/r",
     "security_token": "t",
     "session": _SESSION,
@@ -615,7 +628,10 @@ _ARGUMENTS: dict[str, Any] = {
     "start_x": 1,
     "start_y": 1,
     "stop_cmd": "x",
+    "task": "do it",
+    "task_id": "t-1",
     "text": "t",
+    "timeout": 0.02,
     "to_x": 1,
     "to_y": 1,
     "tool_name": "x",
@@ -631,9 +647,13 @@ _OWN_ARGUMENTS: dict[str, dict[str, Any]] = {
     "bay.context.delete": {"context": _CONTEXT},
     "bay.context.get": {"name": "x"},
     "bay.context.update": {"context": _CONTEXT},
+    "session.agent.execute_task": {"task": "do it", "max_try_times": 2},
     "session.beta_pause": _WAIT,
     "session.beta_resume": _WAIT,
+    "session.browser.operator.extract": {"options": ExtractOptions("x", {}, timeout=0.02)},
+    "session.browser.operator.observe": {"options": ObserveOptions("x", timeout=0.02)},
     "session.context.sync": {"timeout": 0.02},
+    "session.file_system.upload_file": {**_TRANSFER, "local_path": __file__},
     "session.git.get_config": {"repo_path": "/r", "key": "user.name"},
     "session.git.set_config": {"repo_path": "/r", "key": "user.name", "value": "v"},
 }
@@ -664,30 +684,34 @@ def _arguments(full: str, method: Callable[..., object]) -> dict[str, Any]:
     return {name: _ARGUMENTS[name] for name in required}
 
 
+_ON_A_BROWSER = ("session.browser.destroy", "session.browser.get_endpoint_url")
+
+
 async def _call(full: str, session: AsyncSession) -> object:
     method = getattr(_OWNERS[_METHODS[full]](session), full.rpartition(".")[2])
     if full == "session.context.bind":
         return await session.context.bind(_WHERE, timeout=0.02)
-    if full in ("session.browser.destroy", "session.browser.get_endpoint_url"):
+    if full in _ON_A_BROWSER or full.startswith("session.browser.operator."):
         session.browser.attach()
     return await method(**_arguments(full, method))
 
 
 def test_there_are_methods_of_all_modules() -> None:
     assert len(_METHODS) > 150
-    # A module that hangs on a session is one of the owners, or a feature that is being written.
+    # A module that hangs on a session is one of the owners.
     modules = {
         name
         for name, member in inspect.getmembers(AsyncSession)
         if isinstance(member, cached_property) and not name.startswith("_")
     }
-    assert {f"session.{name}" for name in modules - {"agent", "pty"}} <= set(_OWNERS)
+    assert {f"session.{name}" for name in modules} <= set(_OWNERS)
 
 
 _KEYS = st.sampled_from(
     [
         *("RequestId", "Success", "Code", "Message", "HttpStatusCode", "NextToken", "TotalCount"),
         *("SessionId", "ToolList", "Labels", "Url", "Id", "Name", "ContextStatus", "DesktopInfo"),
+        *("task_id", "status", "result", "stream", "error", "success", "output", "events"),
         *("content", "isError", "text", "blob", "type", "data", "exit_code", "stdout", "stderr"),
     ]
 )
@@ -711,11 +735,15 @@ _statuses = st.sampled_from([200, 200, 200, 204, 302, 400, 401, 404, 429, 500, 5
 
 
 @pytest.fixture
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No pauses, and a place for what is downloaded."""
     monkeypatch.setattr("agentbay._async._retry._PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("agentbay._async._agent_runs.INTERVAL", 0.01)
+    transfer = {**_TRANSFER, "local_path": str(tmp_path / "down")}
+    monkeypatch.setitem(_OWN_ARGUMENTS, "session.file_system.download_file", transfer)
 
 
-@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.usefixtures("_quick")
 @pytest.mark.parametrize("name", _METHODS)
 @settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -736,6 +764,19 @@ async def test_any_reply_makes_a_result_or_an_error(
     if isinstance(result, ApiResponse):
         assert result.success == (result.error is None)
         assert not (result.success and status >= 300) or name.endswith(".delete")
+
+
+@settings(max_examples=8, deadline=None)
+@given(status=_statuses, body=_bodies)
+async def test_any_reply_makes_changes_or_an_error(status: int, body: bytes) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, content=body)
+
+    bay = AsyncAgentBay("akm-x", endpoint="x.test", transport=httpx.MockTransport(answer))
+    watch = AsyncSession(bay, "s-1").file_system.watch("/w", interval=0.01)
+    with anyio.move_on_after(0.05), suppress(AgentBayError):
+        async with watch as changes:
+            assert all([isinstance(found, list) async for found in changes])
 
 
 @pytest.mark.parametrize("kind", TOOLS.values(), ids=TOOLS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -32,10 +33,17 @@ from .test_params import _RECORDED
 
 @attrs.frozen
 class Program:
-    """What a program has at hand: async objects, or blocking ones with the same methods."""
+    """What a program has at hand.
+
+    Attributes:
+        bay: An async client, or a blocking one with the same methods.
+        session: A session of the same kind.
+        local: A file of its own, which holds the text ``payload-123``.
+    """
 
     bay: Any
     session: Any
+    local: Path
 
 
 # Calls that a program makes, of which only the last one is compared.
@@ -69,6 +77,13 @@ _FIRST_GENERATION = CreateSessionParams(
     framework="fw",
 )
 _CONTEXT = Context("ctx-1", "new")
+_FAR = "/temp/file-transfer/up.txt"
+_UPLOAD: Callable[[Program], Any] = lambda p: p.session.file_system.upload_file(  # noqa: E731
+    p.local, _FAR, poll_interval=0.01
+)
+_DOWNLOAD: Callable[[Program], Any] = lambda p: p.session.file_system.download_file(  # noqa: E731
+    _FAR, p.local, poll_interval=0.01
+)
 _GET = _one(lambda p: p.bay.get(p.session.session_id))
 _LABELS = {"project": "demo", "a": "b c"}
 _STARTED: Callable[[Program], Any] = lambda p: p.session.browser.initialize()  # noqa: E731
@@ -150,6 +165,12 @@ SCENES: dict[str, Scene] = {
         )
     ),
     "0.22-async/sctx-bindings": _one(lambda p: p.session.context.list_bindings()),
+    "0.22-async/file-upload": _one(
+        lambda p: p.session.file_system.upload_file(
+            p.local, _FAR, content_type="text/plain", poll_interval=0.01
+        )
+    ),
+    "0.22-async/file-download": (_UPLOAD, _DOWNLOAD),
     "0.22-async/pause": _one(lambda p: p.session.beta_pause()),
     "0.22-async/resume": _one(lambda p: p.session.beta_resume()),
     "0.22-async/browser-init": _one(lambda p: p.session.browser.initialize(FULL)),
@@ -195,6 +216,8 @@ SCENES: dict[str, Scene] = {
     "0.22-sync/run-code": _one(lambda p: p.session.code.run_code("print(1)", "python")),
     "0.22-sync/ctx-get": _one(lambda p: p.bay.context.get("n", create=True)),
     "0.22-sync/sctx-sync": _one(lambda p: p.session.context.sync(*_SYNC)),
+    "0.22-sync/file-upload": (_UPLOAD,),
+    "0.22-sync/file-download": (_UPLOAD, _DOWNLOAD),
     "0.22-sync/browser-init": _one(lambda p: p.session.browser.initialize(BrowserOption())),
     "0.22-sync/browser-cdp": (_STARTED, lambda p: p.session.browser.get_endpoint_url()),
     "0.22-sync/pause": _one(lambda p: p.session.beta_pause()),
@@ -251,6 +274,8 @@ SCENES: dict[str, Scene] = {
     "0.10/ctx-delfile": _one(lambda p: p.bay.context.delete_file("ctx-1", "/p/a")),
     "0.10/sctx-info": _one(lambda p: p.session.context.info(*_SYNC)),
     "0.10/sctx-sync": _one(lambda p: p.session.context.sync(*_SYNC)),
+    "0.10/file-upload": (_UPLOAD,),
+    "0.10/file-download": (_UPLOAD, _DOWNLOAD),
     "0.10/browser-init": _one(lambda p: p.session.browser.initialize(BrowserOption())),
     "0.10/browser-url": (_STARTED, lambda p: p.session.browser.get_endpoint_url()),
     "0.10/browser-init-async": _one(lambda p: p.session.browser.initialize(BrowserOption())),
@@ -262,6 +287,7 @@ SCENES: dict[str, Scene] = {
 # -- the service of the recordings -----------------------------------------------------
 
 _ADDRESS = "127.0.0.1:43117"
+_STORE = f"http://{_ADDRESS}/oss/bucket/obj?Expires=1&OSSAccessKeyId=AK&Signature=sig%3D"
 _SERVERS = {
     "shell": "wuying_shell",
     "fail": "sv",
@@ -324,8 +350,9 @@ def _over_the_link(sent: Sent) -> httpx.Response:
 def _transfers(sent: Sent) -> httpx.Response:
     ids = [sent.form["ContextId"]] if "ContextId" in sent.form else _CONTEXTS
     rows = [
-        {"contextId": id, "path": "/p", "status": "Success", "taskType": kind}
+        {"contextId": id, "path": path, "status": "Success", "taskType": kind}
         for id in ids
+        for path in ("/p", _FAR)
         for kind in ("upload", "download")
     ]
     return ok({"ContextStatus": json.dumps([{"type": "data", "data": json.dumps(rows)}])})
@@ -339,8 +366,11 @@ _ANSWERS: dict[str, Callable[[Sent], httpx.Response]] = {
     "CallMcpTool": _tool,
     "GetContextInfo": _transfers,
     "GetContext": lambda sent: ok({"Id": "ctx-1", "Name": "n", "State": "available"}),
-    "GetContextFileUploadUrl": lambda sent: ok({"Url": "https://x"}),
-    "GetContextFileDownloadUrl": lambda sent: ok({"Url": "https://x"}),
+    "GetContextFileUploadUrl": lambda sent: ok({"Url": _STORE}),
+    "GetContextFileDownloadUrl": lambda sent: ok({"Url": _STORE}),
+    "GetAndLoadInternalContext": lambda sent: ok(
+        [{"ContextId": "ctx-ft", "ContextPath": "/temp/file-transfer", "ContextType": ""}]
+    ),
     "DescribeSessionContexts": lambda sent: ok(_BINDINGS),
     "GetSessionDetail": lambda sent: ok({"Status": "RUNNING"}),
     "GetLink": lambda sent: ok({"Url": "https://x"}),
@@ -363,6 +393,8 @@ def stage(step: str) -> tuple[Service, AsyncSession]:
     endpoint = f"http://{_ADDRESS}" if "http-endpoint" in step else ENDPOINT
     bay = AsyncAgentBay(KEY, endpoint=endpoint, transport=service)
     session = AsyncSession(bay, session_id)
+    if step.startswith("0.10/file-"):
+        session._file_transfer_context_id = "ctx-1"  # it was made together with the session
     replay = step.endswith("minimal-replay")
     session._adopt(attrs.evolve(_told(step), session_id=session_id), replay=replay)
     return service, session
