@@ -8,13 +8,15 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from ._errors import EngineError
+from ._quota import check_room
 
 # Contents up to this size are hashed before anything is written: most of a tree is known already.
 _SMALL = 1024 * 1024
@@ -36,10 +38,13 @@ class Blobs:
         self._directory = directory
         self._exclusive = exclusive
 
-    def add(self, chunks: Iterable[bytes]) -> tuple[str, int]:
+    def add(self, chunks: Iterable[bytes], limit: int | None = None) -> tuple[str, int]:
         """Keep a content; return its hash and size. Its bytes are on the disk by then.
 
         That its *name* is on the disk too is what `make_durable` sees to, once for many.
+
+        Raises:
+            EngineError: It has more than `limit` bytes.
         """
         chunks = iter(chunks)
         head = bytearray()
@@ -48,11 +53,12 @@ class Blobs:
             if len(head) > _SMALL:
                 break
         else:
+            check_room(len(head), limit)
             sha = hashlib.sha256(head).hexdigest()
             with self._exclusive():
                 if _make_young(self._path(sha)):
                     return sha, len(head)
-        return self._write(chain([bytes(head)], chunks))
+        return self._write(chain([bytes(head)], chunks), limit)
 
     def open(self, sha: str) -> BinaryIO:
         """Open a content for reading."""
@@ -88,31 +94,23 @@ class Blobs:
             _remove_if_old(path, max(minimum_age, _ABANDONED))
         return removed
 
-    def _write(self, chunks: Iterable[bytes]) -> tuple[str, int]:
-        digest = hashlib.sha256()
-        size = 0
-        with self._temporary_file() as temporary:
-            with temporary.open("xb") as file:
-                for chunk in chunks:
-                    digest.update(chunk)
-                    size += file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            path = self._path(digest.hexdigest())
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._exclusive():
-                if not _make_young(path):
-                    temporary.replace(path)
-        return path.name, size
-
-    @contextlib.contextmanager
-    def _temporary_file(self) -> Generator[Path]:
+    def writer(self, limit: int | None = None) -> BlobWriter:
+        """Begin a content that is written piece by piece; `limit` bytes at most."""
         self._incoming().mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._incoming() / secrets.token_hex(16)
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
+        return BlobWriter(self._incoming() / secrets.token_hex(16), self._keep, limit)
+
+    def _write(self, chunks: Iterable[bytes], limit: int | None) -> tuple[str, int]:
+        with self.writer(limit) as writer:
+            for chunk in chunks:
+                writer.write(chunk)
+            return writer.finish()
+
+    def _keep(self, temporary: Path, sha: str) -> None:
+        path = self._path(sha)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._exclusive():
+            if not _make_young(path):
+                temporary.replace(path)
 
     def _incoming(self) -> Path:
         return self._directory / "incoming"
@@ -121,6 +119,58 @@ class Blobs:
         if not _SHA.fullmatch(sha):
             raise EngineError("Context.Corrupt", f"{sha!r} is not a sha256", status=500)
         return self._directory / sha[:2] / sha
+
+
+class BlobWriter:
+    """A content that is being written, in a file of its own. Leaving the block gives it up.
+
+    `keep` gets the file once it is complete and on the disk, and its hash.
+    """
+
+    def __init__(self, path: Path, keep: Callable[[Path, str], None], limit: int | None) -> None:
+        self._path, self._keep, self._limit = path, keep, limit
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._file = path.open("xb")
+
+    def write(self, data: bytes) -> int:
+        """Add to the content.
+
+        Raises:
+            EngineError: It would have more bytes than there is room for.
+        """
+        check_room(self._size + len(data), self._limit)
+        self._digest.update(data)
+        self._size += self._file.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing: `finish` writes what is left."""
+
+    def finish(self) -> tuple[str, int]:
+        """Keep the content; return its hash and size."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        sha = self._digest.hexdigest()
+        self._keep(self._path, sha)
+        return sha, self._size
+
+    def close(self) -> None:
+        """Leave no file behind that is not kept."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def sync_directory(directory: Path) -> None:

@@ -6,17 +6,17 @@ import sqlite3
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from threading import RLock
 
 from ._blobs import sync_directory
 from ._errors import EngineError
 
-_SCHEMA = 1
 # Another process may be in a transaction; none takes anywhere near this long.
 _PATIENCE = 30.0
 
-_TABLES = (
+_FIRST_SCHEMA = (
     """CREATE TABLE contexts (
         sequence INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL UNIQUE,
@@ -38,6 +38,50 @@ _TABLES = (
     ) WITHOUT ROWID""",
     "CREATE INDEX entries_by_blob ON entries (blob)",
 )
+
+# What versions, expiry and archives need. `past` has what entries were: an entry was part of
+# the versions from `since` to the one before `until`.
+_SECOND_SCHEMA = (
+    "ALTER TABLE contexts ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE contexts ADD COLUMN internal INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE entries ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE entries ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE entries ADD COLUMN since INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE past (
+        context INTEGER NOT NULL REFERENCES contexts ON DELETE CASCADE,
+        path BLOB NOT NULL,
+        kind TEXT NOT NULL,
+        mode INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        blob TEXT,
+        target BLOB,
+        origin TEXT NOT NULL,
+        changed INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (context, until, path)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX past_by_blob ON past (blob)",
+    """CREATE TABLE versions (
+        context INTEGER NOT NULL REFERENCES contexts ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        created TEXT NOT NULL,
+        PRIMARY KEY (context, number)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE recycling (
+        context INTEGER NOT NULL REFERENCES contexts ON DELETE CASCADE,
+        path BLOB NOT NULL,
+        seconds INTEGER NOT NULL,
+        PRIMARY KEY (context, path)
+    ) WITHOUT ROWID""",
+    "UPDATE contexts SET version = 1",
+    "UPDATE entries SET since = 1, changed = CAST(strftime('%s', 'now') AS INTEGER)",
+    "INSERT INTO versions SELECT sequence, 1, last_used FROM contexts",
+)
+
+# Each brings a database of the version before it up to date.
+_SCHEMAS = (_FIRST_SCHEMA, _SECOND_SCHEMA)
 
 
 class Database:
@@ -106,7 +150,7 @@ def _open(directory: Path) -> sqlite3.Connection:
 
 def _check_version(database: sqlite3.Connection, path: Path) -> None:
     version: int = database.execute("PRAGMA user_version").fetchone()[0]
-    if version > _SCHEMA:
+    if version > len(_SCHEMAS):
         raise EngineError(
             "Context.StoreTooNew",
             f"{path} was written by a later version: upgrade agentbay-sdk, or set"
@@ -131,10 +175,10 @@ def _use_write_ahead_log(database: sqlite3.Connection) -> None:
 def _create_tables(database: sqlite3.Connection) -> None:
     database.execute("BEGIN IMMEDIATE")
     try:
-        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _TABLES:
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {_SCHEMA}")
+        version: int = database.execute("PRAGMA user_version").fetchone()[0]
+        for statement in chain.from_iterable(_SCHEMAS[version:]):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {len(_SCHEMAS)}")
         database.commit()
     except BaseException:
         database.rollback()

@@ -8,9 +8,11 @@ from typing import Literal
 import attrs
 
 from ._errors import EngineError
-from .guest.tarstream import DIRECTORY, FILE, SYMLINK, is_tree_path
+from .guest.tarstream import DIRECTORY, FILE, SYMLINK, encode_text, is_tree_path
 
 _MOST_INTEGER = 2**63 - 1
+
+PUT, ARCHIVE = "put", "archive"
 
 
 @attrs.frozen
@@ -19,6 +21,10 @@ class Entry:
 
     `path` is relative with "/" between names, `mode` the permission bits, `blob` the sha256 of
     a file's content, `target` where a symlink points to.
+
+    `origin` tells how a file came here: `PUT` through an address, `ARCHIVE` for one that the
+    engine made of files of a session, else from a session. `changed` is when, in seconds since
+    1970. Neither is part of what an entry is.
     """
 
     path: str
@@ -28,6 +34,8 @@ class Entry:
     size: int = 0
     blob: str | None = None
     target: str | None = None
+    origin: str = attrs.field(default="", eq=False)
+    changed: int = attrs.field(default=0, eq=False)
 
     def __attrs_post_init__(self) -> None:
         if not is_tree_path(self.path):
@@ -56,10 +64,10 @@ def tree_of(entries: Iterable[Entry], prefix: str) -> dict[str, Entry]:
     return tree
 
 
-def displaced(kinds: Mapping[str, str], tree: Mapping[str, Entry]) -> set[str]:
-    """Find what is stored and cannot exist beside the new entries."""
+def displaced(kinds: Mapping[str, str], tree: Mapping[str, str]) -> set[str]:
+    """Find what is stored and cannot exist beside new entries; both are kinds by their path."""
     above = {parent for path in tree for parent in parents(path)}
-    plain = {path for path, entry in tree.items() if entry.kind != DIRECTORY}
+    plain = {path for path, kind in tree.items() if kind != DIRECTORY}
     return {
         path
         for path, kind in kinds.items()
@@ -73,6 +81,18 @@ def parents(path: str) -> Iterator[str]:
     while end > 0:
         yield path[:end]
         end = path.find("/", end + 1)
+
+
+def at_or_below(prefix: str | bytes) -> tuple[str, tuple[bytes, ...]]:
+    """The condition, and its values, for a path in the database and what is below it."""
+    if not prefix:
+        return "true", ()
+    if isinstance(prefix, str):
+        if not is_tree_path(prefix):
+            raise invalid(f"{prefix!r} is not a path inside a context")
+        prefix = encode_text(prefix)
+    # "0" is the character after "/".
+    return "(path = ? OR (path > ? AND path < ?))", (prefix, prefix + b"/", prefix + b"0")
 
 
 def invalid(message: str) -> EngineError:

@@ -6,39 +6,27 @@ from survives a crash of the process and of the machine.
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
-import string
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, Self
+from typing import BinaryIO, Self
 
-import attrs
-
-from ._blobs import Blobs
+from . import _history, _recycling, _rows
+from ._blobs import Blobs, BlobWriter
 from ._database import Database
-from ._entries import Entry, displaced, invalid, parents, tree_of
+from ._entries import PUT, Entry, at_or_below, displaced, invalid, parents, tree_of
 from ._errors import EngineError
-from .guest.tarstream import decode_text, encode_text, is_tree_path
+from ._history import COLUMNS, PLACES, Version, columns_of
+from ._quota import Quota, forget_before
+from ._rows import ContextRow
+from .guest.tarstream import DIRECTORY, decode_text, encode_text
 
-__all__ = ["ContextRow", "Entry", "Store"]
+__all__ = ["ContextRow", "Entry", "Store", "Version"]
 
-_LETTERS = string.ascii_lowercase + string.digits
-
-_CONTEXT = "id, name, created, last_used"
-_ENTRY = "path, kind, mode, mtime_ns, size, blob, target"
-
-
-@attrs.frozen
-class ContextRow:
-    """A context. Times are ISO 8601, UTC."""
-
-    id: str
-    name: str
-    created: str
-    last_used: str
+# How many versions are kept besides the latest one.
+_OLD_VERSIONS = 10
 
 
 class Store:
@@ -47,7 +35,8 @@ class Store:
     Methods block, and may be called from any thread.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, quota: Quota | None = None) -> None:
+        self._quota = quota or Quota()
         self._database = Database(directory)
         self._blobs = Blobs(directory / "blobs", self._database.writing)
 
@@ -68,18 +57,21 @@ class Store:
 
     # --- contexts --------------------------------------------------------------------------
 
-    def create_context(self, name: str) -> ContextRow:
-        """Return the context of this name; make it when there is none."""
-        _check_name(name)
-        identifier = "SdkCtx-" + "".join(secrets.choice(_LETTERS) for _ in range(17))
-        moment = _now()
+    def create_context(self, name: str, *, internal: bool = False) -> ContextRow:
+        """Return the context of this name; make it when there is none.
+
+        One that is internal is not listed, has no older versions, and does not last.
+        """
+        _rows.check_name(name)
+        identifier = _rows.make_id()
+        moment = _rows.now()
         with self._database.writing() as database:
             database.execute(
-                "INSERT INTO contexts (id, name, created, last_used) VALUES (?, ?, ?, ?)"
+                f"INSERT INTO contexts ({_rows.COLUMNS}, internal) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (name) DO NOTHING",
-                (identifier, name, moment, moment),
+                (identifier, name, moment, moment, internal),
             )
-            return _context(database, "name", name)
+            return _rows.find(database, "name", name)
 
     def get_context(self, id: str | None = None, name: str | None = None) -> ContextRow | None:
         """Return the context that has this id, this name, or both when both are given."""
@@ -87,9 +79,9 @@ class Store:
             raise invalid("a context needs an id or a name")
         with self._database.reading() as database:
             row = database.execute(
-                f"SELECT {_CONTEXT} FROM contexts"
+                f"SELECT {_rows.COLUMNS} FROM contexts"
                 " WHERE id = coalesce(?, id) AND name = coalesce(?, name)",
-                (_storable(id), _storable(name)),
+                (_rows.storable(id), _rows.storable(name)),
             ).fetchone()
         return None if row is None else ContextRow(*row)
 
@@ -97,17 +89,20 @@ class Store:
         """Return a page of the contexts, oldest first, and how many there are in all."""
         with self._database.reading() as database:
             rows = database.execute(
-                f"SELECT {_CONTEXT} FROM contexts ORDER BY sequence LIMIT ? OFFSET ?",
+                f"SELECT {_rows.COLUMNS} FROM contexts WHERE NOT internal"
+                " ORDER BY sequence LIMIT ? OFFSET ?",
                 (max(0, limit), max(0, offset)),
             ).fetchall()
-            total: int = database.execute("SELECT count(*) FROM contexts").fetchone()[0]
+            total: int = database.execute(
+                "SELECT count(*) FROM contexts WHERE NOT internal"
+            ).fetchone()[0]
         return [ContextRow(*row) for row in rows], total
 
     def rename_context(self, id: str, name: str) -> None:
         """Give a context another name."""
-        _check_name(name)
+        _rows.check_name(name)
         with self._database.writing() as database:
-            _context(database, "id", id)
+            _rows.find(database, "id", id)
             try:
                 database.execute("UPDATE contexts SET name = ? WHERE id = ?", (name, id))
             except sqlite3.IntegrityError as exc:
@@ -118,30 +113,54 @@ class Store:
     def delete_context(self, id: str) -> None:
         """Forget a context and its files."""
         with self._database.writing() as database:
-            _context(database, "id", id)
+            _rows.find(database, "id", id)
             database.execute("DELETE FROM contexts WHERE id = ?", (id,))
 
     def clear_context(self, id: str) -> None:
-        """Forget the files of a context."""
+        """Forget the files of a context, and its versions."""
         with self._database.writing() as database:
-            database.execute("DELETE FROM entries WHERE context = ?", (_sequence(database, id),))
+            context = _rows.sequence(database, id)
+            for table in ("entries", "past", "versions"):
+                database.execute(f"DELETE FROM {table} WHERE context = ?", (context,))
+
+    def recycle(self, id: str, rules: Mapping[str, int] | None = None) -> None:
+        """Remove the files of a context whose time is over.
+
+        Args:
+            id: The context.
+            rules: From here on, seconds for which what is at or below a path stays, counted
+                from when it came. They take the place of those that there were.
+        """
+        with self._database.reading() as database:
+            context = _rows.sequence(database, id)
+            stored = _recycling.rules(database, context)
+        if stored or rules:
+            with self._database.writing() as database:
+                if rules is not None:
+                    _recycling.set_rules(database, context, rules)
+                _recycling.expire(database, context)
 
     def touch(self, id: str) -> None:
         """Note that a context is used."""
         with self._database.writing() as database:
-            _touch(database, _sequence(database, id))
+            _rows.touch(database, _rows.sequence(database, id))
 
     # --- entries ---------------------------------------------------------------------------
 
     def list_entries(self, context_id: str, prefix: str = "") -> list[Entry]:
         """Return the entries of a context, parents first: all, or `prefix` and what is below."""
-        where, bounds = _at_or_below(prefix)
+        where, bounds = at_or_below(prefix)
         with self._database.reading() as database:
             rows = database.execute(
-                f"SELECT {_ENTRY} FROM entries WHERE context = ? AND {where} ORDER BY path",
-                (_sequence(database, context_id), *bounds),
+                f"SELECT {COLUMNS} FROM entries WHERE context = ? AND {where} ORDER BY path",
+                (_rows.sequence(database, context_id), *bounds),
             ).fetchall()
-        return [_entry(row) for row in rows]
+        return [_history.entry_of(row) for row in rows]
+
+    def find_entry(self, context_id: str, path: str) -> Entry | None:
+        """Return what a context has at a path."""
+        found = self.list_entries(context_id, path)
+        return found[0] if found and found[0].path == path else None
 
     def commit(
         self,
@@ -163,94 +182,163 @@ class Store:
             keep: Tells which paths stay although they are missing.
 
         Raises:
-            EngineError: The context is unknown, the entries make no tree, or a blob was
-                removed since it was added.
+            EngineError: The context is unknown, the entries make no tree, there is no room
+                for them, or a blob was removed since it was added.
         """
         tree = tree_of(entries, prefix)
         blobs = {entry.blob for entry in tree.values() if entry.blob}
         self._blobs.make_durable(blobs)
         with self._database.writing() as database:
-            context = _sequence(database, context_id)
+            context = _rows.sequence(database, context_id)
             # Inside the transaction, for a sweep needs one too: nothing can vanish after this.
             if gone := self._blobs.missing(blobs):
                 raise EngineError(
                     "Context.Corrupt", f"{len(gone)} contents are gone: upload again", status=500
                 )
-            kinds = _kinds(database, context, prefix)
-            outdated = displaced(kinds | _kinds_above(database, context, prefix), tree)
+            stored = _stored(database, context, prefix)
+            kinds = {path: str(row[1]) for path, row in stored.items()}
+            above = _kinds_above(database, context, prefix)
+            outdated = displaced(kinds | above, {path: tree[path].kind for path in tree})
             if delete_missing:
                 outdated |= {
                     path for path in kinds if path not in tree and not (keep and keep(path))
                 }
-            database.executemany(
-                "DELETE FROM entries WHERE context = ? AND path = ?",
-                ((context, encode_text(path)) for path in outdated),
-            )
-            database.executemany(
-                f"INSERT OR REPLACE INTO entries (context, {_ENTRY}) VALUES (?,?,?,?,?,?,?,?)",
-                ((context, *_values(entry)) for entry in tree.values()),
-            )
-            _touch(database, context)
+            fresh = [entry for path, entry in tree.items() if stored.get(path) != columns_of(entry)]
+            if fresh or outdated:
+                self._change(database, context, outdated, fresh)
+            _rows.touch(database, context)
+
+    def _change(
+        self,
+        database: sqlite3.Connection,
+        context: int,
+        outdated: set[str],
+        fresh: list[Entry],
+    ) -> None:
+        """Make another version of a context."""
+        internal = database.execute(
+            "SELECT internal FROM contexts WHERE sequence = ?", (context,)
+        ).fetchone()[0]
+        number = _history.begin(
+            database, context, _rows.now(), keep=0 if internal else _OLD_VERSIONS
+        )
+        replaced = outdated.union(entry.path for entry in fresh)
+        _history.retire(database, context, replaced, until=number)
+        moment = int(time.time())
+        database.executemany(
+            f"INSERT INTO entries (context, {COLUMNS}, since) VALUES (?, {PLACES}, ?)",
+            ((context, *columns_of(e), e.origin, moment, number) for e in fresh),
+        )
+        if internal:
+            forget_before(database, context, number)
+        if fresh:
+            self._quota.enforce(database, context)
+
+    def put_file(self, context_id: str, path: str, blob: str, size: int) -> None:
+        """Write one file, with a content that was added before.
+
+        Raises:
+            EngineError: There is a directory of that name, or a file where one is needed.
+        """
+        entry = Entry(path, "file", 0o644, time.time_ns(), size, blob, origin=PUT)
+        for parent in parents(path):
+            above = self.find_entry(context_id, parent)
+            if above is not None and above.kind != DIRECTORY:
+                raise invalid(f"{parent!r} is not a directory")
+        _check_no_directory(path, self.list_entries(context_id, path))
+        self.commit(context_id, [entry], prefix=path, delete_missing=False)
+
+    def delete_file(self, context_id: str, path: str) -> None:
+        """Remove one file or symlink.
+
+        Raises:
+            EngineError: There is none, or it is a directory.
+        """
+        found = self.list_entries(context_id, path)
+        _check_no_directory(path, found)
+        if not found:
+            raise no_file(path)
+        self.commit(context_id, [], prefix=path, delete_missing=True)
+
+    def room(self, context_id: str) -> int | None:
+        """How many bytes of files the context can have; None when nobody set a limit."""
+        if self._quota == Quota():
+            return None
+        with self._database.reading() as database:
+            return self._quota.room(database, _rows.sequence(database, context_id))
+
+    # --- versions --------------------------------------------------------------------------
+
+    def versions(self, context_id: str) -> list[Version]:
+        """Return the versions of a context that are kept, the latest one first."""
+        with self._database.reading() as database:
+            return _history.versions(database, _rows.sequence(database, context_id))
+
+    def list_version(self, context_id: str, version: int) -> list[Entry]:
+        """Return the entries of one version of a context.
+
+        Raises:
+            EngineError: It is not kept.
+        """
+        with self._database.reading() as database:
+            return _history.tree(database, _rows.sequence(database, context_id), version)
+
+    def restore(self, context_id: str, version: int) -> None:
+        """Make a context what it was; that is another version, and can be undone too.
+
+        Raises:
+            EngineError: The version is not kept.
+        """
+        self.commit(context_id, self.list_version(context_id, version), delete_missing=True)
 
     # --- contents --------------------------------------------------------------------------
 
-    def add_blob(self, chunks: Iterable[bytes]) -> tuple[str, int]:
+    def add_blob(self, chunks: Iterable[bytes], limit: int | None = None) -> tuple[str, int]:
         """Keep a content and return its sha256 and size. One that is known is not written."""
-        return self._blobs.add(chunks)
+        return self._blobs.add(chunks, limit)
+
+    def new_blob(self, limit: int | None = None) -> BlobWriter:
+        """Begin a content that is written piece by piece."""
+        return self._blobs.writer(limit)
 
     def open_blob(self, sha: str) -> BinaryIO:
         """Open a content for reading."""
         return self._blobs.open(sha)
 
     def collect_garbage(self, *, minimum_age: float = 3600.0) -> int:
-        """Remove contents that no context refers to; return how many.
+        """Remove files whose time is over, then contents that no context refers to.
 
-        Safe while uploads run in any process: adding a content, known or not, makes its file
-        young, and only files older than `minimum_age` seconds go. Both happen under the
-        database's write lock. An upload that takes longer than that may lose a content; its
-        commit, which looks under the same lock, then fails and changes nothing.
+        Returns how many contents went. Safe while uploads run in any process: adding a content,
+        known or not, makes its file young, and only files older than `minimum_age` seconds go.
+        Both happen under the database's write lock. An upload that takes longer than that may
+        lose a content; its commit, which looks under the same lock, then fails and changes
+        nothing.
         """
 
         def referenced(digits: str) -> set[str]:
             with self._database.reading() as database:
                 rows = database.execute(
-                    "SELECT DISTINCT blob FROM entries WHERE blob >= ? AND blob < ?",
-                    (digits, digits + "g"),
+                    "SELECT blob FROM entries WHERE blob >= ? AND blob < ?"
+                    " UNION SELECT blob FROM past WHERE blob >= ? AND blob < ?",
+                    (digits, digits + "g") * 2,
                 )
                 return {blob for (blob,) in rows}
 
+        with self._database.writing() as database:
+            _recycling.expire(database)
+            _recycling.forget_abandoned(database)
         return self._blobs.sweep(referenced, minimum_age=minimum_age)
 
 
-def _context(database: sqlite3.Connection, column: Literal["id", "name"], value: str) -> ContextRow:
-    row = database.execute(
-        f"SELECT {_CONTEXT} FROM contexts WHERE {column} = ?", (_storable(value),)
-    ).fetchone()
-    if row is None:
-        raise _not_found(value)
-    return ContextRow(*row)
-
-
-def _sequence(database: sqlite3.Connection, id: str) -> int:
-    row = database.execute(
-        "SELECT sequence FROM contexts WHERE id = ?", (_storable(id),)
-    ).fetchone()
-    if row is None:
-        raise _not_found(id)
-    sequence: int = row[0]
-    return sequence
-
-
-def _touch(database: sqlite3.Connection, context: int) -> None:
-    database.execute("UPDATE contexts SET last_used = ? WHERE sequence = ?", (_now(), context))
-
-
-def _kinds(database: sqlite3.Connection, context: int, prefix: str) -> dict[str, str]:
-    where, bounds = _at_or_below(prefix)
+def _stored(
+    database: sqlite3.Connection, context: int, prefix: str
+) -> dict[str, tuple[object, ...]]:
+    """What is stored at or below a path, as `columns_of` writes it."""
+    where, bounds = at_or_below(prefix)
     rows = database.execute(
-        f"SELECT path, kind FROM entries WHERE context = ? AND {where}", (context, *bounds)
+        f"SELECT {COLUMNS} FROM entries WHERE context = ? AND {where}", (context, *bounds)
     )
-    return {decode_text(path): kind for path, kind in rows}
+    return {decode_text(row[0]): row[:-2] for row in rows}
 
 
 def _kinds_above(database: sqlite3.Connection, context: int, prefix: str) -> dict[str, str]:
@@ -264,55 +352,11 @@ def _kinds_above(database: sqlite3.Connection, context: int, prefix: str) -> dic
     return found
 
 
-def _at_or_below(prefix: str) -> tuple[str, tuple[bytes, ...]]:
-    if not prefix:
-        return "true", ()
-    if not is_tree_path(prefix):
-        raise invalid(f"{prefix!r} is not a path inside a context")
-    path = encode_text(prefix)
-    # "0" is the character after "/".
-    return "(path = ? OR (path > ? AND path < ?))", (path, path + b"/", path + b"0")
+def no_file(path: str) -> EngineError:
+    """Make the error for a file that a context does not have."""
+    return EngineError("Context.FileNotFound", f"the context has no file {path!r}", status=404)
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
-    path, kind, mode, mtime_ns, size, blob, target = row
-    return Entry(
-        decode_text(path),
-        kind,
-        mode,
-        mtime_ns,
-        size,
-        blob,
-        None if target is None else decode_text(target),
-    )
-
-
-def _values(entry: Entry) -> tuple[object, ...]:
-    target = None if entry.target is None else encode_text(entry.target)
-    return (
-        encode_text(entry.path),
-        entry.kind,
-        entry.mode,
-        entry.mtime_ns,
-        entry.size,
-        entry.blob,
-        target,
-    )
-
-
-def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > 255 or not name.isprintable():
-        raise invalid("a context's name has 1 to 255 printable characters")
-
-
-def _storable(text: str | None) -> str | bytes | None:
-    """Make bytes of text that SQLite refuses: they equal no stored text."""
-    return text if text is None or text.isprintable() else b""
-
-
-def _not_found(what: str) -> EngineError:
-    return EngineError("Context.NotFound", f"there is no context {what!r}", status=404)
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _check_no_directory(path: str, found: list[Entry]) -> None:
+    if any(entry.kind == DIRECTORY or entry.path != path for entry in found):
+        raise invalid(f"{path!r} is a directory")

@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, BinaryIO, Literal, cast
 
 import attrs
 
-from ._entries import Entry, parents
+from ._archives import Archiver, members
+from ._entries import ARCHIVE, Entry, parents
 from ._errors import EngineError, ToolFailure
+from ._quota import check_room
 from ._store import Store
+from ._unpacking import UnsafeArchiveError, folder_for, is_archive, unpacked
 from .guest.selection import Selection
 from .guest.tarstream import CHUNK, END, FAILURE, FILE, Member, Reader, TarError, encode, padding
 
@@ -44,6 +47,19 @@ class Summary:
     paths: frozenset[str] = attrs.field(default=frozenset(), eq=False, repr=False)
 
 
+@attrs.frozen
+class Unpack:
+    """How archives that somebody put into a context reach a session.
+
+    Attributes:
+        keep: Whether the archive itself does, too.
+        here: Whether it is unpacked beside itself, not into a directory of its name.
+    """
+
+    keep: bool = False
+    here: bool = False
+
+
 def upload(
     connection: socket.socket,
     store: Store,
@@ -51,8 +67,9 @@ def upload(
     *,
     delete_missing: bool,
     known: Container[str] | None = None,
-    include: Sequence[str] | None = None,
-    exclude: Sequence[str] = (),
+    selection: Selection | None = None,
+    archive_roots: Iterable[str] | None = None,
+    unarchived: Iterable[str] = (),
 ) -> Summary:
     """Bring a context up to date with what "pack" sends, in one commit.
 
@@ -63,70 +80,220 @@ def upload(
         delete_missing: Whether a file that the session does not have leaves the context.
         known: Only these paths can leave it: those that the session had. What another
             session brought in meanwhile stays. None stands for all paths.
-        include: What the guest was asked for; the rest of the context stays as it is.
-        exclude: What the guest was asked to leave out.
+        selection: What the guest was asked for; the rest of the context stays as it is.
+        archive_roots: Paths that are kept as one archive each. A context that has archives
+            goes on with them.
+        unarchived: Paths that are in no archive.
 
     Raises:
         ToolFailure: The guest could not do it: nothing is changed.
-        EngineError: The guest sent no proper tree, or the context is gone: nothing is changed.
+        EngineError: The guest sent no proper tree, there is no room for it, or the context is
+            gone: nothing is changed.
     """
-    selection = Selection(include, exclude)
-    with connection.makefile("rb") as stream:
-        exists = _reply(stream).get("exists") is True
-        try:
-            entries, failures = _receive(Reader(stream), store, selection)
-        except TarError as exc:
-            raise _refused(str(exc)) from exc
+    stored = [entry for entry in store.list_entries(context_id) if entry.origin == ARCHIVE]
+    if archive_roots is None and stored:
+        archive_roots = [""]
+    room = store.room(context_id)
+    received = _Received(
+        store,
+        selection or Selection(),
+        room,
+        None if archive_roots is None else Archiver(store, archive_roots, unarchived, room),
+    )
 
     def keep(path: str) -> bool:
-        unknown = known is not None and path not in known
-        return unknown or not selection.covers(path) or _is_in(path, failures)
+        unknown = not delete_missing or (known is not None and path not in known)
+        return unknown or not received.selection.covers(path) or _is_in(path, received.failures)
 
-    if exists:
-        store.commit(context_id, entries, delete_missing=delete_missing, keep=keep)
-    return _summary(entries, exists=exists, failures=failures)
+    try:
+        with connection.makefile("rb") as stream:
+            exists = _reply(stream).get("exists") is True
+            try:
+                received.read(Reader(stream))
+            except TarError as exc:
+                raise _refused(str(exc)) from exc
+        if exists:
+            entries = received.finish(stored, keep)
+            store.commit(context_id, entries, delete_missing=delete_missing, keep=keep)
+        return received.summary(exists=exists)
+    finally:
+        received.close()
 
 
-def download(connection: socket.socket, store: Store, context_id: str) -> Summary:
+def download(
+    connection: socket.socket,
+    store: Store,
+    context_id: str,
+    *,
+    selection: Selection | None = None,
+    unpack: Unpack | None = None,
+) -> Summary:
     """Send a context to "unpack", and wait until it is written.
+
+    Args:
+        connection: The socket of the operation.
+        store: Where the context is.
+        context_id: The context.
+        selection: Which paths of it; all by default.
+        unpack: What happens to archives that somebody put there; nothing by default.
 
     Raises:
         ToolFailure: The guest could not write it.
         EngineError: The context is gone, or a content of it is.
     """
-    entries = store.list_entries(context_id)
+    sending = _Sending(store, selection or Selection())
+    try:
+        entries = [
+            entry
+            for entry in store.list_entries(context_id)
+            if entry.origin == ARCHIVE or sending.selection.covers(entry.path)
+        ]
+        if unpack is not None:
+            entries = sending.unpack(entries, unpack, store.room(context_id))
+    except BaseException:
+        # The guest waits for a stream: it is to end, and not to be taken for a complete one.
+        connection.shutdown(socket.SHUT_RDWR)
+        raise
     # A guest that has closed its side has said why: the reply tells.
     with contextlib.suppress(ConnectionError):
         with connection.makefile("wb") as stream:
-            for entry in entries:
-                _send(stream, store, entry)
+            sending.send(stream, entries)
             stream.write(END)
         connection.shutdown(socket.SHUT_WR)
     with connection.makefile("rb") as stream:
         _reply(stream)
-    return _summary(entries)
+    return sending.summary()
 
 
-def _receive(
-    reader: Reader, store: Store, selection: Selection
-) -> tuple[list[Entry], dict[str, str]]:
-    entries: dict[str, Entry] = {}
-    failures: dict[str, str] = {}
-    for member in reader:
-        if len(entries) + len(failures) > _MOST_ENTRIES:
-            raise TarError(f"more than {_MOST_ENTRIES} entries")
-        if member.kind == FAILURE:
-            failures[member.name] = member.target
-        elif member.name in entries:
-            raise TarError(f"{member.name!r} is there twice")
-        elif not selection.covers(member.name):
-            raise TarError(f"{member.name!r} was not asked for")
+class _Received:
+    """What a guest sends, as it comes in."""
+
+    def __init__(
+        self, store: Store, selection: Selection, room: int | None, archiver: Archiver | None
+    ) -> None:
+        self.selection = selection
+        self.failures: dict[str, str] = {}
+        self._store, self._room, self._archiver = store, room, archiver
+        self._entries: dict[str, Entry] = {}
+        self._sizes: dict[str, int] = {}
+        self._paths: set[str] = set()
+        self._total = 0
+
+    def read(self, reader: Reader) -> None:
+        """Keep the contents of everything that comes."""
+        for member in reader:
+            if len(self._paths) + len(self.failures) > _MOST_ENTRIES:
+                raise TarError(f"more than {_MOST_ENTRIES} entries")
+            if member.kind == FAILURE:
+                self.failures[member.name] = member.target
+            elif member.name in self._paths:
+                raise TarError(f"{member.name!r} is there twice")
+            elif not self.selection.covers(member.name):
+                raise TarError(f"{member.name!r} was not asked for")
+            else:
+                self._take(member, reader)
+        for path in self.failures:
+            self._drop(path)
+
+    def finish(self, stored: Iterable[Entry], keep: Callable[[str], bool]) -> list[Entry]:
+        """Return what the context is to have."""
+        archives = self._archiver.finish(stored, keep) if self._archiver else []
+        return [*self._entries.values(), *archives]
+
+    def summary(self, *, exists: bool) -> Summary:
+        """Tell what came."""
+        total = sum(self._sizes.values())
+        return Summary(exists, len(self._sizes), total, self.failures, frozenset(self._paths))
+
+    def close(self) -> None:
+        """Leave nothing behind that is not kept."""
+        if self._archiver is not None:
+            self._archiver.close()
+
+    def _take(self, member: Member, reader: Reader) -> None:
+        self._total += member.size
+        check_room(self._total, self._room)
+        name = self._archiver.name_for(member.name) if self._archiver else None
+        self._paths.add(member.name)
+        if member.kind == FILE:
+            self._sizes[member.name] = member.size
+        if name is None or self._archiver is None:
+            self._entries[member.name] = _stored(member, reader, self._store)
         else:
-            entries[member.name] = _stored(member, reader, store)
-    for path in failures:
-        # What came before its failure is not what the file holds.
-        entries.pop(path, None)
-    return list(entries.values()), failures
+            self._archiver.add(name, member, reader.chunks())
+
+    def _drop(self, path: str) -> None:
+        """Forget what came before its failure: it is not what the file holds."""
+        if self._archiver is not None and self._archiver.has(path):
+            raise _refused(f"{path!r} {self.failures[path]}")
+        self._entries.pop(path, None)
+        self._sizes.pop(path, None)
+        self._paths.discard(path)
+
+
+class _Sending:
+    """What a guest is sent."""
+
+    def __init__(self, store: Store, selection: Selection) -> None:
+        self.selection = selection
+        self._store = store
+        self._sizes: dict[str, int] = {}
+        self._paths: set[str] = set()
+        self._failures: dict[str, str] = {}
+        self._removed: set[str] = set()
+
+    def unpack(self, entries: list[Entry], how: Unpack, room: int | None) -> list[Entry]:
+        """Put what archives hold into their place; what the context has itself stays."""
+        found = {entry.path: entry for entry in entries}
+        for archive in filter(is_archive, entries):
+            folder = folder_for(archive.path, current=how.here)
+            try:
+                inside = unpacked(self._store, archive, folder, room)
+            except UnsafeArchiveError as exc:
+                remedy = "remove it, or use ExtractPolicy(extract=False)"
+                self._failures[archive.path] = f"not unpacked, for {exc}: {remedy}"
+                continue
+            if inside is None:
+                continue
+            for entry in inside:
+                found.setdefault(entry.path, entry)
+            if not how.keep:
+                del found[archive.path]
+                self._removed.add(archive.path)
+        return sorted(found.values(), key=lambda entry: entry.path)
+
+    def send(self, stream: BinaryIO, entries: Iterable[Entry]) -> None:
+        """Send entries. What is outside of archives comes last, and so replaces what is inside."""
+        entries = sorted(entries, key=lambda entry: (entry.origin != ARCHIVE, entry.changed))
+        for entry in entries:
+            if entry.origin == ARCHIVE:
+                self._send_archive(stream, entry)
+        rest = [entry for entry in entries if entry.origin != ARCHIVE]
+        for entry in sorted(rest, key=lambda entry: entry.path):
+            self._note(entry.path, entry.kind, entry.size)
+            _send(stream, self._store, entry)
+
+    def summary(self) -> Summary:
+        """Tell what the session has then. Archives that it does not see count as sent."""
+        paths = frozenset(self._paths | self._removed)
+        total = sum(self._sizes.values())
+        return Summary(True, len(self._sizes), total, self._failures, paths)
+
+    def _send_archive(self, stream: BinaryIO, archive: Entry) -> None:
+        with members(self._store, archive) as inside:
+            for member in inside:
+                if not self.selection.covers(member.name):
+                    continue
+                self._note(member.name, member.kind, member.size)
+                stream.write(encode(member))
+                for chunk in inside.chunks():
+                    stream.write(chunk)
+                stream.write(padding(member.size))
+
+    def _note(self, path: str, kind: str, size: int) -> None:
+        self._paths.add(path)
+        if kind == FILE:
+            self._sizes[path] = size
 
 
 def _stored(member: Member, reader: Reader, store: Store) -> Entry:
@@ -189,18 +356,9 @@ def _reply(stream: BinaryIO) -> dict[str, Any]:
             raise _refused("its reply makes no sense")
 
 
-def _is_in(path: str, failures: dict[str, str]) -> bool:
+def _is_in(path: str, failures: Mapping[str, str]) -> bool:
     """Tell whether a path, or a directory it is in, could not be read."""
     return "" in failures or path in failures or any(parent in failures for parent in parents(path))
-
-
-def _summary(
-    entries: Iterable[Entry], *, exists: bool = True, failures: dict[str, str] | None = None
-) -> Summary:
-    entries = list(entries)
-    sizes = [entry.size for entry in entries if entry.kind == FILE]
-    paths = frozenset(entry.path for entry in entries)
-    return Summary(exists, len(sizes), sum(sizes), failures or {}, paths)
 
 
 def _refused(reason: str) -> EngineError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from ..protocol import contexts as actions
-from ..protocol.contexts import Context, ContextInfo, ContextPage
+from ..protocol.contexts import Context, ContextInfo, ContextPage, PersistenceItem
 from ._dispatch import handles
 from ._errors import EngineError
 from ._store import ContextRow
 from ._threads import in_thread
 from .engine import Engine
-from .session import Direction
+from .session import Direction, LocalSession
 
 _PAGE_LIMIT = 100
 
@@ -56,31 +56,40 @@ async def delete_context(engine: Engine, call: actions.DeleteContext) -> None:
 async def sync_context(engine: Engine, call: actions.SyncContext) -> None:
     session = engine.session(call.session_id)
     direction: Direction = "download" if call.mode == "download" else "upload"
-    items = [
-        item
-        for item in session.contexts
-        if call.context_id in (None, "", item.context_id) and call.path in (None, "", item.path)
-    ]
+    session.life.check()
+    items = session.transfers.find(call.context_id, call.path)
     if (call.context_id or call.path) and not items:
         wanted = call.context_id or "a context"
         where = f" at {call.path}" if call.path else ""
         raise EngineError("Context.NotFound", f"the session does not have {wanted}{where}")
-    session.expect(items, direction)
-    engine.background(partial(session.transfer, engine.store, items, direction))
+    begin_transfers(engine, session, items, direction)
 
 
 @handles(actions.GetContextInfo)
 async def get_context_info(engine: Engine, call: actions.GetContextInfo) -> ContextInfo:
-    transfers = engine.session(call.session_id).transfers.values()
-    return ContextInfo.of(
-        [
-            transfer
-            for transfer in transfers
-            if call.context_id in (None, "", transfer.context_id)
-            and call.path in (None, "", transfer.path)
-            and call.task_type in (None, "", transfer.task_type)
-        ]
-    )
+    transfers = engine.session(call.session_id).transfers
+    return ContextInfo.of(transfers.rows(call.context_id, call.path, call.task_type))
+
+
+@handles(actions.ClearContext)
+async def clear_context(engine: Engine, call: actions.ClearContext) -> None:
+    await in_thread(engine.store.clear_context, call.id)
+
+
+def begin_transfers(
+    engine: Engine, session: LocalSession, items: list[PersistenceItem], direction: Direction
+) -> None:
+    """Begin to move files; `GetContextInfo` tells how far that is."""
+
+    async def move() -> None:
+        try:
+            with session.life.use():
+                await session.transfer(engine.store, items, direction)
+        except EngineError as exc:
+            session.transfers.refuse(items, direction, str(exc))
+
+    session.expect(items, direction)
+    engine.background(move)
 
 
 def _context(row: ContextRow) -> Context:

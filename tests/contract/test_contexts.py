@@ -20,11 +20,7 @@ from agentbay.protocol.contexts import (
     Context,
     DeletePolicy,
     DownloadPolicy,
-    Lifecycle,
-    MappingPolicy,
-    RecyclePolicy,
     SyncPolicy,
-    UploadMode,
     UploadPolicy,
     WhiteList,
 )
@@ -309,29 +305,6 @@ async def test_what_a_white_list_leaves_out_stays_in_the_context(
         await shell(session, f"rm -f {WORK}/src/a {WORK}/other; touch {WORK}/src/b")
 
     assert await _found(bay, context, "find . -type f | sort") == "./other\n./src/b\n"
-
-
-REGEX = WhiteList(".*", is_path_regex=True)
-REFUSED = {
-    "archives": SyncPolicy(upload_policy=UploadPolicy(upload_mode=UploadMode.ARCHIVE)),
-    "mapping": SyncPolicy(mapping_policy=MappingPolicy("C:\\work")),
-    "recycling": SyncPolicy(recycle_policy=RecyclePolicy(Lifecycle.LIFECYCLE_1DAY)),
-    "regular expressions": SyncPolicy(bw_list=BWList([REGEX])),
-}
-
-
-@pytest.mark.parametrize("named", REFUSED)
-async def test_a_policy_that_the_engine_does_not_have_is_refused_before_a_session_exists(
-    bay: AsyncAgentBay, context: Context, named: str
-) -> None:
-    before = session_directories()
-
-    result = await bay.create(_params(context, REFUSED[named]))
-
-    assert not result.success
-    assert result.code == "UnsupportedPolicy"
-    assert named in result.error_message
-    assert session_directories() == before
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from agentbay.local._errors import EngineError, ToolFailure
 from agentbay.local._store import Entry, Store
 from agentbay.local._trees import Summary, download, upload
+from agentbay.local.guest.selection import Selection
 from agentbay.local.guest.tarstream import FAILURE, FILE, Member, encode, padding
 
 from .guest_files import load, not_root
@@ -72,7 +73,8 @@ def pack(
     exclude: Sequence[str] = (),
 ) -> Summary:
     """Bring the context up to date with the directory."""
-    arguments = {"path": str(path), "include": include, "exclude": list(exclude)}
+    selection = Selection(include, exclude)
+    arguments = {"path": str(path), **selection.arguments()}
     return talk(
         lambda theirs: trees.pack(arguments, theirs),
         lambda ours: upload(
@@ -80,8 +82,7 @@ def pack(
             store,
             context,
             delete_missing=delete_missing,
-            include=include,
-            exclude=exclude,
+            selection=selection,
         ),
     )
 
@@ -509,7 +510,9 @@ def test_a_member_that_was_not_asked_for_is_refused(store: Store, context: str) 
     with pytest.raises(EngineError, match="not asked for"):
         talk(
             lambda theirs: theirs.sendall(line + archive(FINE)),
-            lambda ours: upload(ours, store, context, delete_missing=True, include=["other"]),
+            lambda ours: upload(
+                ours, store, context, delete_missing=True, selection=Selection(["other"])
+            ),
         )
 
 

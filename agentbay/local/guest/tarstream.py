@@ -62,12 +62,12 @@ class Member:
         size: int = 0,
         target: str = "",
     ) -> None:
-        self.name = name
-        self.kind = kind
-        self.mode = mode
-        self.mtime_ns = mtime_ns
-        self.size = size
-        self.target = target
+        self.name: str = name
+        self.kind: str = kind
+        self.mode: int = mode
+        self.mtime_ns: int = mtime_ns
+        self.size: int = size
+        self.target: str = target
 
 
 def is_tree_path(path: str) -> bool:

@@ -45,17 +45,24 @@ def pack(arguments: dict[str, Any], connection: socket.socket) -> None:
     A path that does not exist is an empty tree, told by `exists`.
     """
     path = file_arguments.path(arguments)
-    include = arguments.get("include")
-    selection = Selection(
-        None if include is None else file_arguments.texts(arguments, "include"),
-        file_arguments.texts(arguments, "exclude"),
-    )
+    selection = _selection(arguments)
     exists = _is_directory(path)
     with connection.makefile("wb") as out:
         out.write(_line({"result": {"exists": exists}, "size": None}))
         if exists:
             _pack_tree(out, path, selection)
         out.write(END)
+
+
+def _selection(arguments: dict[str, Any]) -> Selection:
+    include = arguments.get("include")
+    return Selection(
+        None if include is None else file_arguments.texts(arguments, "include"),
+        file_arguments.texts(arguments, "exclude"),
+        include_patterns=file_arguments.texts(arguments, "include_patterns"),
+        exclude_patterns=file_arguments.texts(arguments, "exclude_patterns"),
+        below=arguments.get("below") or "",
+    )
 
 
 def _is_directory(path: str) -> bool:
