@@ -26,11 +26,11 @@ class _Entry(NamedTuple):
     size: int = 0
 
 
-_Snapshot = dict[str, _Entry]
+Snapshot = dict[str, _Entry]
 _Event = dict[str, str]
 
 _lock = threading.Lock()
-_snapshots: dict[str, _Snapshot] = {}
+_snapshots: dict[str, Snapshot] = {}
 
 
 def get_file_change(arguments: dict[str, Any], _body: bytes) -> tuple[dict[str, Any], bytes]:
@@ -38,16 +38,17 @@ def get_file_change(arguments: dict[str, Any], _body: bytes) -> tuple[dict[str, 
     path = file_arguments.path(arguments)
     with _lock:
         before = _snapshots.get(path)
-        after = _take_snapshot(path, known=before is not None)
+        after = take_snapshot(path, known=before is not None)
         # Taken out and put back: the order of the dict is the order of the last use.
         _snapshots.pop(path, None)
         _snapshots[path] = after
         while len(_snapshots) > _MOST_PATHS:
             del _snapshots[next(iter(_snapshots))]
-    return {"events": [] if before is None else _compare(before, after)}, b""
+    return {"events": [] if before is None else compare(before, after)}, b""
 
 
-def _take_snapshot(root: str, *, known: bool) -> _Snapshot:
+def take_snapshot(root: str, *, known: bool) -> Snapshot:
+    """Look at everything below a path; one that is known may be gone."""
     try:
         snapshot = {root: _observe(os.stat(root))}
     except (FileNotFoundError, NotADirectoryError):
@@ -83,7 +84,8 @@ def _observe(status: os.stat_result) -> _Entry:
     return _Entry("file", status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-def _compare(before: _Snapshot, after: _Snapshot) -> list[_Event]:
+def compare(before: Snapshot, after: Snapshot) -> list[_Event]:
+    """What happened between two looks."""
     events: list[_Event] = []
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
