@@ -1,0 +1,157 @@
+"""The log of a served engine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from agentbay import AgentBay
+from agentbay.local import _logs
+from agentbay.local._logs import logging_to_stderr
+
+from .servers import KEY, serving
+
+SECRET = "the-secret-of-a-command"
+
+
+def _ended(process: Any) -> str:
+    """What a server wrote to its standard error until it had ended in an orderly way."""
+    process.send_signal(signal.SIGTERM)
+    errors: str = process.communicate(timeout=30)[1]
+    assert process.returncode == 0
+    return errors
+
+
+def _use(url: str) -> None:
+    with AgentBay(KEY, endpoint=url) as bay, bay.session() as session:
+        assert session.command.run(f"echo {SECRET}").unwrap() == f"{SECRET}\n"
+        assert not session.command.run(f"cat /{SECRET}").success
+
+
+def test_each_event_is_one_json_object(tmp_path: Path) -> None:
+    with serving(tmp_path, "--log-format", "json") as (process, url):
+        _use(url)
+        httpx.get(f"{url}/healthz", trust_env=False)
+        httpx.post(f"{url}/", params={"Action": "No\nSuch"}, trust_env=False)
+        lines = [json.loads(line) for line in _ended(process).splitlines()]
+
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    assert [line["message"] for line in lines if line["logger"].endswith("host")] == [
+        "serving",
+        "saving contexts and ending sessions",
+        "stopped",
+    ]
+    requests = [line for line in lines if line["message"] == "request"]
+    outcomes = [(line["action"], line["status"]) for line in requests]
+    assert ("CreateMcpSession", 200) in outcomes
+    assert outcomes[-1] == (None, 400)
+    assert all(line["ms"] >= 0 and line["request_id"] for line in requests)
+    assert lines[0]["pid"] == process.pid
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_secrets_and_bodies_are_not_logged(tmp_path: Path, form: str) -> None:
+    with serving(tmp_path, "--log-format", form, "--log-level", "debug") as (process, url):
+        _use(url)
+        errors = _ended(process)
+
+    assert "CreateMcpSession" in errors
+    assert SECRET not in errors
+    assert KEY not in errors
+
+
+def test_text_is_the_usual_form_and_its_level_can_be_chosen(tmp_path: Path) -> None:
+    with serving(tmp_path / "a") as (process, url):
+        _use(url)
+        usual = _ended(process)
+    with serving(tmp_path / "b", "--log-level", "warning") as (process, url):
+        _use(url)
+        quiet = _ended(process)
+
+    assert "INFO" in usual
+    assert " request action=CreateMcpSession status=200 ms=" in usual
+    assert quiet == ""
+
+
+def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
+    """A pipe has room for 64 KiB."""
+    with serving(tmp_path, "--log-level", "debug") as (process, url):
+        with httpx.Client(trust_env=False, timeout=10) as http:
+            for _ in range(1000):
+                assert http.get(f"{url}/healthz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        assert len(process.stderr.read()) > 60_000
+
+
+def test_a_failure_is_told_on_one_line_and_without_secrets(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    log = logging.getLogger("agentbay.local.test")
+    with logging_to_stderr("json", "info", secrets=("akm-chosen",)):
+        try:
+            raise ValueError("akm-chosen\nBearer abc")
+        except ValueError:
+            log.exception("failed at http://127.0.0.1:1/request_ai/t0ken/path/")
+
+    (line,) = capfd.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert said["message"] == "failed at http://127.0.0.1:1/request_ai/***/path/"
+    assert "ValueError: ***\nBearer ***" in said["exception"]
+    assert not {"akm-chosen", "abc", "t0ken"} & set(line.replace('"', " ").split())
+
+
+def test_lines_that_nobody_reads_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 65536)
+    os.set_blocking(writer, True)
+    monkeypatch.setattr(_logs, "_STDERR", writer)
+    monkeypatch.setattr(_logs, "_MOST_WAITING", 3)
+    log = logging.getLogger("agentbay.local.test")
+    with logging_to_stderr("text", "info", secrets=()), open(reader, "rb") as file:
+        for number in range(20):
+            log.warning("line %s", number)
+        said = b""
+        while b"dropped what nobody read lines=" not in said:
+            said += os.read(file.fileno(), 65536)
+            log.warning("after")
+    os.close(writer)
+
+    assert b": line 0\n" in said
+    assert b": line 19\n" not in said
+
+
+def test_a_message_with_line_breaks_does_not_look_like_two_events(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with logging_to_stderr("text", "info", secrets=()):
+        logging.getLogger("agentbay.local").warning("one\n2026-01-01T00:00:00Z two")
+
+    first, second = capfd.readouterr().err.splitlines()
+    assert first.endswith(" WARNING agentbay.local: one")
+    assert second.startswith("    ")
+
+
+def test_replies_on_one_connection_do_not_wait_for_acknowledgements(tmp_path: Path) -> None:
+    """Two small packets in a row take 44 ms where the second one waits for the first."""
+    times: list[float] = []
+    with serving(tmp_path) as (_, url), httpx.Client(trust_env=False, timeout=10) as http:
+        for _ in range(25):
+            begin = time.perf_counter()
+            http.get(f"{url}/healthz")
+            times.append(time.perf_counter() - begin)
+
+    assert sorted(times)[5] < 0.03
