@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import compileall
 import functools
-import importlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -21,6 +21,11 @@ from ._errors import EngineError
 SESSION_UID = 64999
 HOME = "/home/wuying"
 GUEST = "/run/agentbay/guest"
+
+# Where the guest makes a virtual environment of the engine's packages, and where Node.js is if
+# the session does not see the machine's own.
+SESSION_PYTHON = "/run/agentbay/python"
+_NODE = "/run/agentbay/node"
 
 _PROBE_LIMIT = 10.0
 _SHARED_MEMORY = 1 << 30
@@ -73,6 +78,8 @@ def sandbox_command(
     command += ["--hostname", session_id[:63], "--bind", str(root), "/", *_system_binds()]
     for path in (*_interpreter_binds(), *read_only):
         command += ["--ro-bind", str(path), str(path)]
+    for place, path in _program_binds().items():
+        command += ["--ro-bind", str(path), place]
     command += ["--ro-bind", str(guest_directory()), GUEST]
     # Shared memory is the session user's too: locks of multiprocessing live there.
     memory = ["--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm"]
@@ -85,7 +92,8 @@ def sandbox_command(
 def mount_points(read_only: Sequence[Path]) -> list[Path]:
     """Where `sandbox_command` puts what it binds, below directories that have to exist."""
     etc = [Path("/etc", name) for name in _ETC]
-    return [*etc, *_interpreter_binds(), *read_only, Path(GUEST)]
+    programs = map(Path, _program_binds())
+    return [*etc, *_interpreter_binds(), *read_only, *programs, Path(GUEST)]
 
 
 def guest_command(directory: str) -> list[str]:
@@ -254,3 +262,28 @@ def _interpreter() -> Path:
 def _interpreter_binds() -> list[Path]:
     prefix = Path(sys.base_prefix)
     return [] if prefix.is_relative_to("/usr") else [prefix]
+
+
+def jupyter_packages() -> Path | None:
+    """The directory of the packages that run code; None if sessions see it anyway, or never."""
+    found = importlib.util.find_spec("ipykernel")
+    if found is None or found.origin is None:
+        return None
+    packages = Path(found.origin).resolve().parent.parent
+    return None if _is_seen(packages) else packages
+
+
+def _program_binds() -> dict[str, Path]:
+    """What runs code, by its place in the session, as far as that does not see it anyway."""
+    binds: dict[str, Path] = {}
+    packages, node = jupyter_packages(), shutil.which("node")
+    if packages is not None:
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        binds[f"{SESSION_PYTHON}/lib/{version}/site-packages"] = packages
+    if node is not None and not _is_seen(program := Path(node).resolve()):
+        binds[_NODE] = program
+    return binds
+
+
+def _is_seen(path: Path) -> bool:
+    return path.is_relative_to("/usr") or path.is_relative_to(sys.base_prefix)

@@ -6,6 +6,7 @@ imports those modules.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,27 +27,40 @@ _LATER = "this release of the engine has commands, files, contexts and links"
 
 # What the engine does not do, and why: by the class of the request, or by its module.
 UNSUPPORTED: dict[str, str] = {
+    "agent": "there is no model that could do tasks",
+    "agent_stream": "there is no model that could do tasks",
     "application": "sessions have no desktop",
-    "bindings": _LATER,
     "browser": "sessions have no browser",
-    "code": _LATER,
+    "browser_operator": "sessions have no browser",
     "computer": "sessions have no desktop",
-    "context_files": _LATER,
-    "env": _LATER,
     "git": _LATER,
-    "metrics": _LATER,
     "mobile": "there is no Android device",
-    "network": "sessions have networks of their own only",
-    "oss": _LATER,
-    "skills": _LATER,
+    "network": "each session has a network of its own, which other machines cannot join",
     "ui": "sessions have no desktop",
     "window": "sessions have no desktop",
-    "ClearContext": _LATER,
+    "BindSkills": "sessions get skills at their creation (load_skills), contexts have none",
     "GetAdbLink": "there is no Android device",
-    "PauseSession": _LATER,
-    "RefreshIdleTime": _LATER,
-    "ResumeSession": _LATER,
+    "UnbindSkills": "sessions get skills at their creation (load_skills), contexts have none",
 }
+
+
+# Modules with requests that have no handler yet, or none in this engine.
+_MODULES = (
+    *("agent", "application", "browser", "browser_operator", "code", "computer"),
+    *("metrics", "mobile", "network", "oss", "skills", "ui", "window"),
+)
+
+
+def named(registry: dict[str, T], name: str) -> T | None:
+    """The class of a request, by its name.
+
+    The modules of requests that nobody handles are imported when the first one is asked for:
+    that is time which the start of an engine does not have.
+    """
+    if name not in registry:
+        for module in _MODULES:
+            importlib.import_module(f"..protocol.{module}", __package__)
+    return registry.get(name)
 
 
 def why_not(kind: type[Action[Any]] | type[Tool[Any]]) -> str:

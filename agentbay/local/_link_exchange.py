@@ -59,7 +59,7 @@ class Peer:
 
     def __init__(self, stream: anyio.abc.ByteStream, role: type[h11.CLIENT | h11.SERVER]) -> None:
         self.stream = stream
-        self.http = h11.Connection(role, max_incomplete_event_size=_HEAD_SIZE)
+        self.http: h11.Connection = h11.Connection(role, max_incomplete_event_size=_HEAD_SIZE)
 
     @property
     def unread(self) -> bytes:
@@ -110,6 +110,32 @@ class Client(Peer):
         self._head_only = event.method == b"HEAD"
         _check(event)
         return event
+
+    async def body(self, limit: int) -> bytes:
+        """Read the body of the request.
+
+        Raises:
+            RefusedError: It is longer than the limit, or takes too long to arrive.
+        """
+        content = bytearray()
+        if self.http.they_are_waiting_for_100_continue:
+            await self.send(h11.InformationalResponse(status_code=100, headers=[]))
+        try:
+            with anyio.fail_after(_STALL_TIME):
+                while isinstance(event := await self.event(), h11.Data):
+                    content += event.data
+                    if len(content) > limit:
+                        raise RefusedError(413, "the request is too long\n")
+        except TimeoutError:
+            raise RefusedError(408, "the request took too long to arrive\n") from None
+        return bytes(content)
+
+    async def left(self) -> None:
+        """Wait until the client leaves; it is asked for no more requests than it has sent."""
+        while len(self.unread) < _HEAD_SIZE:
+            if not await self.fill():
+                raise anyio.EndOfStream
+        await anyio.sleep_forever()
 
     async def reply(self, status: int, text: str, *headers: tuple[bytes, bytes]) -> bool:
         """Give an answer of our own, unless one has begun; False: the connection is over."""
@@ -205,7 +231,7 @@ class Exchange:
     async def run(self, head: h11.Request) -> None:
         """Carry the exchange to its end."""
         await self._to_server(head)
-        await _race(self._upload, self._download)
+        await race(self._upload, self._download)
         if self.client.http.our_state is h11.SWITCHED_PROTOCOL:
             await _splice(self.client, self.server)
 
@@ -215,11 +241,7 @@ class Exchange:
             await self._to_server(event)
             if isinstance(event, h11.EndOfMessage):
                 break
-        while len(self.client.unread) < _HEAD_SIZE:
-            if not await self.client.fill():
-                raise anyio.EndOfStream
-        # The client has sent its next requests already, and is asked for no more.
-        await anyio.sleep_forever()
+        await self.client.left()
 
     async def _download(self) -> None:
         """Pass the answer on until it is complete, or until the protocol changes."""
@@ -257,7 +279,7 @@ class Exchange:
         return RefusedError(502, text)
 
 
-async def _race(*contestants: Callable[[], Awaitable[None]]) -> None:
+async def race(*contestants: Callable[[], Awaitable[None]]) -> None:
     """Run all until the first one ends, and end as it did."""
     failures: list[BaseException] = []
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ._bwrap import HOME, SESSION_UID, shell
@@ -17,11 +18,17 @@ _SHARED = ("tmp", "var/tmp")
 
 
 def prepare(
-    root: Path, session_id: str, *, resolvers: str | None, mount_points: Sequence[Path]
+    root: Path,
+    session_id: str,
+    *,
+    resolvers: str | None,
+    mount_points: Sequence[Path],
+    copies: Mapping[str, Path],
 ) -> None:
     """Fill the empty directory `root` with what a session expects to find.
 
-    `resolvers` is the text of resolv.conf, the host's own if it is None. When the engine is
+    `resolvers` is the text of resolv.conf, the host's own if it is None. `copies` are
+    directories of the host, by the path in the session at which it gets a copy. When the engine is
     root everything belongs to the session's user, who is not root.
     """
     root.chmod(0o755)
@@ -34,9 +41,12 @@ def prepare(
     for name, text in _etc(session_id[:63], resolvers).items():
         (root / "etc" / name).write_text(text)
         (root / "etc" / name).chmod(0o644)
+    for place, directory in copies.items():
+        # Links are copied as links: what they lead to is that of the session.
+        shutil.copytree(directory, root / place.lstrip("/"), symlinks=True)
     if os.geteuid() == 0:
         for path in (root, *root.rglob("*")):
-            os.chown(path, SESSION_UID, SESSION_UID)
+            os.chown(path, SESSION_UID, SESSION_UID, follow_symlinks=False)
 
 
 def _make(directory: Path, mode: int) -> None:

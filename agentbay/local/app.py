@@ -19,13 +19,46 @@ from ..errors import AgentBayError, InvalidInputError
 from ..protocol._calls import ACTIONS, Action
 from ..protocol._wire import WireError
 
-# Imported for their handlers, which `handles` and `handles_tool` register.
-from . import command, contexts, file_system, sessions
-from ._dispatch import ACTION_HANDLERS, why_not
+# Imported for their handlers, which `handles`, `handles_tool` and `handles_method` register.
+from . import (
+    bindings,
+    code,
+    command,
+    context_files,
+    contexts,
+    env,
+    file_system,
+    lifecycle,
+    metrics,
+    oss,
+    pty,
+    sessions,
+    skills,
+    tools,
+    watch,
+)
+from ._dispatch import ACTION_HANDLERS, named, why_not
 from ._errors import EngineError, ToolFailure
 from .engine import Engine
 
-__all__ = ["command", "contexts", "create_app", "file_system", "sessions"]
+__all__ = [
+    "bindings",
+    "code",
+    "command",
+    "context_files",
+    "contexts",
+    "create_app",
+    "env",
+    "file_system",
+    "lifecycle",
+    "metrics",
+    "oss",
+    "pty",
+    "sessions",
+    "skills",
+    "tools",
+    "watch",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +167,7 @@ def _authorize(authorization: str, api_key: str | None) -> None:
 
 def _read(parameters: dict[str, str]) -> Action[Any]:
     name = parameters.get("Action", "")
-    kind = ACTIONS.get(name)
+    kind = named(ACTIONS, name)
     if kind is None:
         raise EngineError("InvalidAction.NotFound", f"there is no action {name!r}", status=404)
     try:
@@ -145,4 +178,5 @@ def _read(parameters: dict[str, str]) -> Action[Any]:
 
 def _reply(request_id: str, status: int, fields: dict[str, Any]) -> JSONResponse:
     envelope = {"RequestId": request_id, "Success": status < 300, "HttpStatusCode": status}
-    return JSONResponse({**envelope, **fields}, status)
+    headers = {"x-acs-request-id": request_id}
+    return JSONResponse({**envelope, **fields}, status, headers)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
+import math
 import os
 import sys
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 import anyio
 import anyio.abc
 import attrs
 
 from ..errors import ConfigError
-from . import _rootfs
+from ..protocol.sessions import SessionStatus, StatusData
+from . import _engines
 from ._bwrap import Isolation
-from ._errors import EngineError
+from ._file_links import PREFIX as FILES_PREFIX
+from ._file_links import FileLinks
+from ._life import not_found
+from ._limits import Limits
+from ._quota import Quota
 from ._store import Store
 from ._threads import in_thread
 from .links import LinkServer
@@ -32,6 +37,12 @@ _log = logging.getLogger(__name__)
 IsolationKind = Literal["bubblewrap", "none"]
 Network = Literal["isolated", "host", "none"]
 
+# Sessions that have ended are told about, so many of them and for so many seconds.
+_MOST_FINISHED, _REMEMBERED = 1000, 3600.0
+
+# Seconds between two removals of what contexts need no more.
+_TIDY_INTERVAL = 1800.0
+
 
 @attrs.frozen
 class EngineOptions:
@@ -41,17 +52,29 @@ class EngineOptions:
         home: Where contexts are kept, and sessions while they run.
         isolation: How far sessions are kept apart from the host.
         link_host: Address at which links listen.
+        limits: What the programs of one session may use.
+        skills: Directory of the skills that sessions can get.
+        quota: What contexts may hold.
+        tells_links: Whether clients call tools over the link of a session. Clients in this
+            process have a quicker way.
     """
 
     home: Path
     isolation: Isolation = attrs.field(factory=Isolation)
     link_host: str = "127.0.0.1"
+    limits: Limits = attrs.field(factory=Limits)
+    skills: Path | None = None
+    quota: Quota = attrs.field(factory=Quota)
+    tells_links: bool = False
 
     @classmethod
     def from_environment(
         cls, *, home: Path | None = None, link_host: str = "127.0.0.1"
     ) -> EngineOptions:
-        """Read ``AGENTBAY_LOCAL_HOME``, ``AGENTBAY_LOCAL_ISOLATION`` and ``..._NETWORK``.
+        """Read ``AGENTBAY_LOCAL_HOME``, ``..._ISOLATION``, ``..._NETWORK`` and ``..._SKILLS``.
+
+        The limits of sessions are those of `Limits.from_environment`, those of contexts are
+        those of `Quota.from_environment`.
 
         Raises:
             ConfigError: One of them has a value that makes no sense.
@@ -59,7 +82,15 @@ class EngineOptions:
         kind = _choice("AGENTBAY_LOCAL_ISOLATION", "bubblewrap", get_args(IsolationKind))
         network = _choice("AGENTBAY_LOCAL_NETWORK", "isolated", get_args(Network))
         isolation = Isolation(cast("IsolationKind", kind), cast("Network", network))
-        return cls(home or _home(), isolation, link_host)
+        skills = os.environ.get("AGENTBAY_LOCAL_SKILLS", "").strip()
+        return cls(
+            home or _home(),
+            isolation,
+            link_host,
+            Limits.from_environment(),
+            Path(skills).expanduser().absolute() if skills else None,
+            Quota.from_environment(),
+        )
 
 
 def _choice(name: str, default: str, known: tuple[str, ...]) -> str:
@@ -83,8 +114,10 @@ class Engine:
 
     def __init__(self, options: EngineOptions, directory: Path, tasks: anyio.abc.TaskGroup) -> None:
         self.options = options
-        self.store = Store(options.home / "contexts")
+        self.store: Store = Store(options.home / "contexts", options.quota)
+        self.files: FileLinks = FileLinks(self.store)
         self.sessions: dict[str, LocalSession] = {}
+        self.finished: Finished = Finished()
         self.tasks = tasks
         self._directory = directory
         self._links: LinkServer | None = None
@@ -94,25 +127,36 @@ class Engine:
         """The session of that id.
 
         Raises:
-            EngineError: There is none.
+            EngineError: There is none, or it is about to end.
         """
-        try:
-            return self.sessions[session_id]
-        except KeyError:
-            raise EngineError(
-                "InvalidMcpSession.NotFound", "Resource [McpSession] is not found."
-            ) from None
+        session = self.sessions.get(session_id)
+        if session is None or session.life.status is SessionStatus.DELETING:
+            raise not_found()
+        return session
 
-    async def start_sandbox(self, session_id: str) -> Sandbox:
-        """Start the processes of a new session."""
-        directory = self._directory / session_id
-        return await Sandbox.start(directory, session_id, self.options.isolation)
+    async def start_sandbox(
+        self, session_id: str, *, copies: Mapping[str, Path] | None = None
+    ) -> Sandbox:
+        """Start the processes of a new session.
+
+        Args:
+            session_id: Its id.
+            copies: Directories to copy into it, by their path there.
+        """
+        return await Sandbox.start(
+            self._directory / session_id,
+            session_id,
+            self.options.isolation,
+            limits=self.options.limits,
+            copies=copies,
+        )
 
     async def links(self) -> LinkServer:
         """The server of links; it listens from the first time that one is needed."""
         async with self._links_lock:
             if self._links is None:
                 server = LinkServer(self.options.link_host)
+                server.mount(FILES_PREFIX, self.files.serve)
                 await self.tasks.start(server.serve)
                 self._links = server
         return self._links
@@ -126,20 +170,40 @@ class Engine:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as closing:
                 for session in list(self.sessions.values()):
-                    closing.start_soon(_logged, partial(self._end, session))
+                    if session.life.begin_end("EngineStopped"):
+                        closing.start_soon(self._finish, session)
+                    closing.start_soon(session.life.gone.wait)
             self.store.close()
 
-    async def _end(self, session: LocalSession) -> None:
-        self.sessions.pop(session.session_id, None)
-        await session.close(self.store, self._links)
+    def begin_end(self, session_id: str, reason: str) -> anyio.Event:
+        """Begin to end a session; the contexts that follow it are saved first.
 
-    async def end(self, session_id: str) -> None:
-        """End a session; the contexts that follow it are saved first.
+        Returns:
+            What is set once it is gone. It may have been about to end before.
 
         Raises:
             EngineError: There is no such session.
         """
-        await self._end(self.session(session_id))
+        session = self.sessions.get(session_id)
+        if session is None:
+            raise not_found()
+        if session.life.begin_end(reason):
+            self.tasks.start_soon(self._finish, session)
+        return session.life.gone
+
+    async def expire(self, session: LocalSession) -> None:
+        """End a session when its time is up."""
+        reason = await session.life.time_up(lambda: session.linked(self._links))
+        if reason is not None:
+            _log.debug("session %s ends: %s", session.session_id, reason)
+            self.begin_end(session.session_id, reason)
+
+    async def _finish(self, session: LocalSession) -> None:
+        with anyio.CancelScope(shield=True):
+            await _logged(partial(session.close, self.store, self._links))
+            self.sessions.pop(session.session_id, None)
+            self.finished.add(session)
+            session.life.ended()
 
 
 async def _logged(work: Callable[[], Awaitable[object]]) -> None:
@@ -149,51 +213,52 @@ async def _logged(work: Callable[[], Awaitable[object]]) -> None:
         _log.exception("work in the background failed")
 
 
+async def _tidy(store: Store) -> None:
+    """Remove what no context needs any more, now and then."""
+    while True:
+        await anyio.sleep(_TIDY_INTERVAL)
+        await in_thread(store.collect_garbage)
+
+
+class Finished:
+    """Sessions that have ended, for those who ask; the latest ones, for a while."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[float, StatusData]] = {}
+
+    def add(self, session: LocalSession) -> None:
+        """Note that a session has ended."""
+        ended = session.session_id
+        data = StatusData("FINISH", session.image_id, ended, session.life.end_reason)
+        self._found[ended] = (anyio.current_time(), data)
+        while len(self._found) > _MOST_FINISHED:
+            del self._found[next(iter(self._found))]
+
+    def find(self, session_id: str) -> StatusData:
+        """What is known about a session that has ended.
+
+        Raises:
+            EngineError: None is known.
+        """
+        moment, data = self._found.get(session_id, (-math.inf, StatusData()))
+        if anyio.current_time() - moment > _REMEMBERED:
+            raise not_found()
+        return data
+
+
 @asynccontextmanager
 async def engine_running(options: EngineOptions) -> AsyncGenerator[Engine, None]:
     """An engine for the length of a block."""
     engines = options.home / "engines"
     engines.mkdir(mode=0o700, parents=True, exist_ok=True)
-    await in_thread(_remove_stale, engines)
+    await in_thread(_engines.remove_stale, engines)
     directory = engines / uuid.uuid4().hex
-    with _claimed(directory):
+    with _engines.claimed(directory):
         async with anyio.create_task_group() as tasks:
             engine = Engine(options, directory, tasks)
+            engine.background(partial(_tidy, engine.store))
             try:
                 yield engine
             finally:
                 await engine.close()
                 tasks.cancel_scope.cancel()
-                _remove(directory)
-
-
-def _claimed(directory: Path) -> IO[bytes]:
-    """Make a directory that is known to be in use for as long as the returned file is open.
-
-    The lock is on a file beside the directory, taken before the directory exists: another
-    engine never sees the one without the other.
-    """
-    lock = directory.with_suffix(".lock").open("wb")
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    directory.mkdir(mode=0o700)
-    return lock
-
-
-def _remove_stale(engines: Path) -> None:
-    """Remove what engines left behind that were killed."""
-    for path in engines.glob("*.lock"):
-        with path.open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            _log.debug("removing what engine %s left behind", path.stem)
-            _remove(path.with_suffix(""))
-
-
-def _remove(directory: Path) -> None:
-    """Remove the directory of an engine, and then its lock; the caller holds that."""
-    for session in directory.glob("*"):
-        _rootfs.remove(session)
-    directory.rmdir()
-    directory.with_suffix(".lock").unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import attrs
 
 from .app import create_app
 from .engine import EngineOptions, engine_running
@@ -135,20 +136,31 @@ async def serve(options: EngineOptions, listener: socket.socket, api_key: str) -
     """Serve an engine over HTTP until the process is told to end."""
     import uvicorn
 
-    async with engine_running(options) as engine:
+    from ._logs import logged
+
+    async with engine_running(attrs.evolve(options, tells_links=True)) as engine:
         config = uvicorn.Config(
-            create_app(engine, api_key),
+            logged(create_app(engine, api_key)),
+            log_config=None,
             log_level="warning",
+            access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=10,
         )
         server = uvicorn.Server(config)
         # uvicorn would end the process on a signal, before the sessions are closed.
         server.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]
+        _tell("serving", port=listener.getsockname()[1], pid=os.getpid(), home=str(options.home))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_stop_on_signal, server)
             await server.serve(sockets=[listener])
             tasks.cancel_scope.cancel()
+        _tell("saving contexts and ending sessions", sessions=len(engine.sessions))
+    _tell("stopped")
+
+
+def _tell(event: str, **facts: object) -> None:
+    _log.info("%s", event, extra={"facts": facts})
 
 
 async def _stop_on_signal(server: uvicorn.Server) -> None:

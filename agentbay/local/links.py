@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import anyio
@@ -27,6 +27,12 @@ from ._link_headers import Place, upgrade
 
 Page = Callable[[], str]
 """Returns the HTML of a page that the engine itself serves for a session."""
+
+Service = Callable[[Client, h11.Request, bytes], Awaitable[None]]
+"""Answers requests that the engine itself serves; is told the path, with the query."""
+
+Serve = Callable[[Client, h11.Request], Awaitable[None]]
+"""Answers a request itself, or raises `RefusedError`."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +57,8 @@ class LinkServer:
         self._listening = False
         self._links: dict[str, Link] = {}
         self._pages: dict[str, Page] = {}
+        self._mounts: dict[bytes, Serve] = {}
+        self._services: dict[str, Service] = {}
         self._open = 0
 
     async def serve(
@@ -64,6 +72,11 @@ class LinkServer:
             for listener in sockets.listeners:
                 group.start_soon(self._accept, listener, group)
             task_status.started()
+
+    @property
+    def host(self) -> str:
+        """The address that links are served on."""
+        return self._host
 
     @property
     def port(self) -> int:
@@ -93,18 +106,40 @@ class LinkServer:
         self._pages[token] = page
         return token
 
+    def mount(self, prefix: str, serve: Serve) -> None:
+        """Let a function answer all requests whose path begins with this directory."""
+        self._mounts[prefix.encode()] = serve
+
+    def add_service(self, service: Service) -> str:
+        """Make a link to something that the engine itself serves for a session."""
+        token = secrets.token_urlsafe(24)
+        self._services[token] = service
+        return token
+
     def remove(self, token: str) -> None:
-        """Forget a link and end the connections that are open on it."""
+        """Forget a link and end the connections that are open on it, but those of a service."""
         self._pages.pop(token, None)
+        self._services.pop(token, None)
         if link := self._links.pop(token, None):
             for scope in link.exchanges:
                 scope.cancel()
 
+    def busy(self, token: str) -> bool:
+        """Whether somebody is connected to the server behind a link."""
+        link = self._links.get(token)
+        return link is not None and bool(link.exchanges)
+
     def url(self, token: str, scheme: Literal["http", "ws"] = "http") -> str:
         """Return the address of a link."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
         kind = "request_ai" if scheme == "http" else "websocket_ai"
-        return f"{scheme}://{host}:{self.port}/{kind}/{token}/path/"
+        origin = self.origin.replace("http", scheme, 1)
+        return f"{origin}/{kind}/{token}/path/"
+
+    @property
+    def origin(self) -> str:
+        """Where this server is, as the beginning of an address."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
 
     async def _accept(
         self, listener: anyio.abc.Listener[anyio.abc.SocketStream], group: anyio.abc.TaskGroup
@@ -149,11 +184,20 @@ class LinkServer:
     async def _answer(self, client: Client, request: h11.Request) -> None:
         if not request.target.startswith(b"/") or request.method == b"CONNECT":
             raise RefusedError(400, "a link is no forward proxy: ask it for a path\n")
+        mount = self._mounts.get(request.target.partition(b"?")[0].split(b"/", 2)[1])
+        if mount is not None:
+            await mount(client, request)
+            return
         address = _TARGET.fullmatch(request.target)
         token = address["token"].decode() if address else ""
-        if address is None or not (token in self._links or token in self._pages):
+        if address is None or not (
+            token in self._links or token in self._pages or token in self._services
+        ):
             raise RefusedError(404, NO_LINK)
         path = address["path"]
+        if service := self._services.get(token):
+            await service(client, request, (path or b"/") + (address["query"] or b""))
+            return
         if path is None and upgrade(request) is None:
             # Relative links in a page need the slash. WebSocket clients follow no redirects.
             place = address["base"] + b"/path/" + (address["query"] or b"")

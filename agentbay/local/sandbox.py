@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.abc
@@ -29,10 +29,16 @@ from ._bwrap import (
     session_environment,
 )
 from ._errors import EngineError, ToolFailure
+from ._gate import Gate
+from ._guest_frames import Talk
 from ._guest_wire import ConnectionLost, Reply, read_reply, receive_socket, send_request
+from ._limits import Limits
 from ._threads import in_thread
 
-__all__ = ["Isolation", "Reply", "Sandbox"]
+if TYPE_CHECKING:
+    from ._interpreters import Interpreter
+
+__all__ = ["Isolation", "Limits", "Reply", "Sandbox"]
 
 T = TypeVar("T")
 
@@ -40,6 +46,7 @@ _log = logging.getLogger(__name__)
 
 _START_LIMIT = 20.0
 _CONNECT_LIMIT = 15.0
+_BEGIN_LIMIT = 30.0
 # How long the processes of a session may take to be gone.
 _END_LIMIT = 5.0
 
@@ -54,17 +61,26 @@ class Sandbox:
         session_id: The id of the session.
         directory: Everything of the session on the host. `root` in it is `/` of the session;
             what is in there belongs to the session, so resolve no path in it from outside.
+        limits: What its programs may use.
         environment: Variables for the commands to come, for `shell` calls to pass on.
+        isolated: Whether it is in a sandbox, and sees no more of the host than that shows.
+        interpreters: What runs code in it, by language.
     """
 
-    def __init__(self, directory: Path, session_id: str) -> None:
+    def __init__(
+        self, directory: Path, session_id: str, limits: Limits, copies: Mapping[str, Path]
+    ) -> None:
         self.session_id = session_id
         self.directory = directory
+        self.limits = limits
+        self._copies = copies
         self.environment: dict[str, str] = {}
+        self.isolated: bool = True
+        self.interpreters: dict[str, Interpreter] = {}
         self._made_directory = False
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._gate: _Gate | None = None
+        self._gate: Gate | None = None
         self._network: anyio.abc.Process | None = None
 
     @classmethod
@@ -75,6 +91,8 @@ class Sandbox:
         isolation: Isolation,
         *,
         read_only: Sequence[Path] = (),
+        limits: Limits | None = None,
+        copies: Mapping[str, Path] | None = None,
     ) -> Sandbox:
         """Start a session; failure and cancellation leave nothing behind.
 
@@ -83,12 +101,14 @@ class Sandbox:
             session_id: Also the session's host name.
             isolation: What is shared with the host.
             read_only: Host directories that the session sees at their own path.
+            limits: What its programs may use.
+            copies: Host directories to copy into the session, by their path there.
 
         Raises:
             EngineError: The session cannot be started; says why and what helps.
             FileExistsError: `directory` contains a session already; it is left alone.
         """
-        sandbox = cls(directory, session_id)
+        sandbox = cls(directory, session_id, limits or Limits(), copies or {})
         try:
             with anyio.fail_after(_START_LIMIT):
                 await sandbox._launch(isolation, read_only)
@@ -140,6 +160,23 @@ class Sandbox:
             raise ConnectionRefusedError(f"nothing listens on port {port} of the session")
         return await anyio.abc.SocketStream.from_socket(sock)
 
+    async def open(
+        self, operation: str, arguments: Mapping[str, Any], *, time_limit: float
+    ) -> socket.socket:
+        """Start something that keeps the socket of its operation.
+
+        Returns:
+            The engine's end, which does not block; the caller closes it.
+
+        Raises:
+            ToolFailure: The guest says no, or the time limit has passed (number -1).
+            EngineError: The session is gone (`SessionLost`).
+        """
+        async with self._operation(operation, time_limit) as connection:
+            await send_request(connection, operation, arguments, b"")
+            await read_reply(connection)
+            return connection.dup()
+
     async def stream(
         self,
         operation: str,
@@ -164,9 +201,31 @@ class Sandbox:
             connection.settimeout(time_limit + 5)
             return await _in_thread(work, connection)
 
+    @asynccontextmanager
+    async def converse(
+        self, operation: str, arguments: Mapping[str, Any]
+    ) -> AsyncGenerator[Talk, None]:
+        """Have the guest do something that goes on to the end of the block.
+
+        Raises:
+            ToolFailure: The guest says no, or breaks it off (number -1).
+            EngineError: The session is gone (`SessionLost`).
+        """
+        async with self._operation(operation, math.inf) as connection:
+            talk = Talk(connection)
+            with anyio.move_on_after(_BEGIN_LIMIT) as scope:
+                await send_request(connection, operation, arguments, b"")
+                await talk.begin()
+            if scope.cancelled_caught:
+                message = f"{operation} did not begin within {_BEGIN_LIMIT:g} seconds"
+                raise ToolFailure(message, number=-1)
+            yield talk
+
     async def close(self) -> None:
         """End every process of the session and remove its directory."""
         with anyio.CancelScope(shield=True):
+            for interpreter in self.interpreters.values():
+                await interpreter.close()
             control, self._control = self._control, None
             gate, self._gate = self._gate, None
             if gate is not None:
@@ -188,14 +247,15 @@ class Sandbox:
 
     async def _launch(self, isolation: Isolation, read_only: Sequence[Path]) -> None:
         helper = None
-        if isolation.kind == "bubblewrap" and isolation.network == "isolated":
+        self.isolated = isolation.kind == "bubblewrap"
+        if self.isolated and isolation.network == "isolated":
             helper = await in_thread(_network.find_helper)
             if helper is None:
                 _log.info("%s", _network.missing())
         shared = isolation.kind == "none" or isolation.network == "host"
         resolvers = None if shared else _network.resolv_conf(helper)
         command = await in_thread(self._prepare, isolation, read_only, resolvers)
-        gate = self._gate = _Gate() if helper else None
+        gate = self._gate = Gate() if helper else None
         self._spawn(command, isolation, gate)
         if helper is not None and gate is not None:
             # The first process waits meanwhile, so that no command meets half a network.
@@ -212,21 +272,28 @@ class Sandbox:
         root.mkdir()
         self._made_directory = True
         points = mount_points(read_only) if isolation.kind == "bubblewrap" else []
-        _rootfs.prepare(root, self.session_id, resolvers=resolvers, mount_points=points)
+        _rootfs.prepare(
+            root,
+            self.session_id,
+            resolvers=resolvers,
+            mount_points=points,
+            copies=self._copies,
+        )
         if isolation.kind == "none":
             return guest_command(str(guest_directory()))
         return sandbox_command(root, self.session_id, isolation, read_only=read_only)
 
-    def _spawn(self, command: list[str], isolation: Isolation, gate: _Gate | None) -> None:
+    def _spawn(self, command: list[str], isolation: Isolation, gate: Gate | None) -> None:
         """Start the process, from the loop's own thread: see the class."""
         self._control, guest_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         options: list[str] = gate.options if gate else []
         inherited = [guest_end.fileno(), *(gate.descriptors if gate else ())]
         free = isolation.kind == "none"
+        arguments = [guest_end.fileno(), self.limits.memory, self.limits.processes]
         with guest_end, open(self.directory / "guest.log", "wb") as log:
             self._process = subprocess.Popen(
-                [command[0], *options, *command[1:], str(guest_end.fileno())],
+                [command[0], *options, *command[1:], *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -310,42 +377,6 @@ class Sandbox:
         if not await _ended(process, _END_LIMIT):
             _kill(process)
             await _ended(process, _END_LIMIT)
-
-
-class _Gate:
-    """Holds the first process of a sandbox back until its network is attached."""
-
-    def __init__(self) -> None:
-        self._status, status_end = os.pipe()
-        block_end, self._block = os.pipe()
-        self.descriptors = [status_end, block_end]
-        self.options = ["--json-status-fd", str(status_end), "--block-fd", str(block_end)]
-
-    def started(self) -> None:
-        """Leave the other ends to bubblewrap."""
-        while self.descriptors:
-            os.close(self.descriptors.pop())
-
-    async def child(self) -> int:
-        """The host's id of the first process."""
-        line = b""
-        while not line.endswith(b"\n"):
-            await anyio.wait_readable(self._status)
-            part = os.read(self._status, 4096)
-            if not part:
-                raise ConnectionLost
-            line += part
-        return int(json.loads(line)["child-pid"])
-
-    def release(self) -> None:
-        """Let the process run."""
-        if self._block >= 0:
-            os.close(self._block)
-            self._block = -1
-
-    def close(self) -> None:
-        """Close what is left; bubblewrap dies of a status that nobody can read."""
-        os.close(self._status)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import html
-import logging
-import time
-from typing import Literal
+import itertools
+import secrets
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
 import attrs
 
 from ..errors import AgentBayError
-from ..protocol.contexts import ContextStatusData, PersistenceItem, SyncPolicy
+from ..protocol.contexts import PersistenceItem
 from ._errors import EngineError
+from ._life import Life
+from ._link_exchange import RefusedError
+from ._policies import check_policy, saves
 from ._store import Store
-from ._trees import Summary, download, upload
+from ._threads import in_thread
+from ._transfers import LIMIT as TRANSFER_LIMIT
+from ._transfers import Direction, Transfers
 from .links import LinkServer
 from .sandbox import Sandbox
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .pty import Terminal
+    from .streams import Connection
 
-Direction = Literal["upload", "download"]
+__all__ = ["Direction", "LocalSession", "check_policy"]
 
-# Seconds that one transfer may take.
-_TRANSFER_LIMIT = 3600.0
+
+def _new_transfers(session: LocalSession) -> Transfers:
+    return Transfers(session.sandbox, session.contexts)
 
 
 @attrs.define(eq=False)
@@ -33,7 +42,14 @@ class LocalSession:
     """A session of the engine.
 
     Attributes:
-        used: Whether a tool was called or a link opened: before that there is nothing to save.
+        life: What state it is in. Whatever uses the session does so within `life.use()`.
+        number: Sessions are listed in this order.
+        plain_shell: Whether its client takes what a command prints for the answer of the tool.
+        in_vpc: Whether clients are told that it is in a private network.
+        token: What opens the ways to it that do not go through the control plane.
+        service: The link of those ways; empty before somebody was told.
+        connections: Its WebSockets.
+        terminals: Its terminals, by their id.
     """
 
     session_id: str
@@ -41,15 +57,18 @@ class LocalSession:
     image_id: str
     labels: dict[str, str]
     contexts: list[PersistenceItem]
-    used: bool = False
+    life: Life
+    plain_shell: bool = False
+    in_vpc: bool = False
+    token: str = attrs.field(factory=functools.partial(secrets.token_urlsafe, 24), repr=False)
+    service: str = attrs.field(default="", repr=False)
+    connections: set[Connection] = attrs.field(factory=set["Connection"])
+    terminals: dict[str, Terminal] = attrs.field(factory=dict[str, "Terminal"])
+    number: int = attrs.field(factory=itertools.count(1).__next__)
     links: dict[int | None, str] = attrs.field(factory=dict[int | None, str])
-    transfers: dict[tuple[str, str, Direction], ContextStatusData] = attrs.field(
-        factory=dict[tuple[str, str, Direction], ContextStatusData]
+    transfers: Transfers = attrs.field(
+        default=attrs.Factory(_new_transfers, takes_self=True), init=False
     )
-    _known: dict[tuple[str, str], frozenset[str]] = attrs.field(
-        factory=dict[tuple[str, str], frozenset[str]]
-    )
-    _syncing: anyio.Lock = attrs.field(factory=anyio.Lock)
 
     async def link(self, port: int | None, links: LinkServer) -> str:
         """The token under which a port is linked; None stands for the session's own page."""
@@ -63,11 +82,19 @@ class LocalSession:
 
     async def _connect(self, port: int) -> anyio.abc.SocketStream:
         """Open a connection into the session, for the link server, which knows OSErrors."""
-        self.used = True
         try:
-            return await self.sandbox.connect(port)
+            with self.life.use():
+                return await self.sandbox.connect(port)
+        except EngineError as exc:
+            raise RefusedError(503, f"{exc}\n") from exc
         except AgentBayError as exc:
             raise ConnectionAbortedError(str(exc)) from exc
+
+    def linked(self, links: LinkServer | None) -> bool:
+        """Whether somebody is connected to a link, or uses a stream."""
+        if any(connection.busy for connection in self.connections):
+            return True
+        return links is not None and any(map(links.busy, self.links.values()))
 
     def page(self) -> str:
         """What a web browser sees of the session itself."""
@@ -80,116 +107,31 @@ class LocalSession:
 
     def expect(self, items: list[PersistenceItem], direction: Direction) -> None:
         """Note transfers that are about to begin, so that none of them looks done."""
-        for item in items:
-            self._note(item, direction, "Running")
+        self.transfers.expect(items, direction)
 
     async def transfer(
         self, store: Store, items: list[PersistenceItem], direction: Direction
     ) -> None:
         """Bring contexts into the session, or its files into them, one after the other."""
-        async with self._syncing:
-            for item in items:
-                try:
-                    summary = await self._move(store, item, direction)
-                except (AgentBayError, OSError) as exc:
-                    _log.warning("%s of %s failed: %s", direction, item.context_id, exc)
-                    self._note(item, direction, "Failed", str(exc))
-                else:
-                    self._finish(item, direction, summary)
-                finally:
-                    self._settle(item, direction)
+        await self.transfers.run(store, items, direction)
 
     async def close(self, store: Store, links: LinkServer | None) -> None:
         """Save the contexts that follow the session, then end its processes."""
         try:
-            with anyio.move_on_after(_TRANSFER_LIMIT, shield=True):
-                saved = [item for item in self.contexts if self.used and _saves(item)]
+            with anyio.move_on_after(TRANSFER_LIMIT, shield=True):
+                saved = [item for item in self.contexts if self.life.used and saves(item)]
                 await self.transfer(store, saved, "upload")
+                await self._forget_internal(store)
         finally:
-            for token in self.links.values():
+            for token in (*self.links.values(), self.service):
                 if links is not None:
                     links.remove(token)
+            for connection in list(self.connections):
+                connection.close()
             await self.sandbox.close()
 
-    async def _move(self, store: Store, item: PersistenceItem, direction: Direction) -> Summary:
-        place = (item.context_id, item.path)
-        include, exclude = _white_list(item.policy)
-        if direction == "upload":
-            deletes = (item.policy or SyncPolicy()).delete_policy.sync_local_file
-            work = functools.partial(
-                upload,
-                store=store,
-                context_id=item.context_id,
-                delete_missing=deletes,
-                known=self._known.get(place, frozenset()),
-                include=include,
-                exclude=exclude,
-            )
-            arguments = {"path": item.path, "include": include, "exclude": exclude}
-            summary = await self.sandbox.stream("pack", arguments, work, time_limit=_TRANSFER_LIMIT)
-        else:
-            work = functools.partial(download, store=store, context_id=item.context_id)
-            summary = await self.sandbox.stream(
-                "unpack", {"path": item.path}, work, time_limit=_TRANSFER_LIMIT
-            )
-        # What could not be read this time is still what the session had.
-        known = self._known.get(place, frozenset()) if summary.failures else frozenset[str]()
-        self._known[place] = summary.paths | known
-        return summary
-
-    def _finish(self, item: PersistenceItem, direction: Direction, summary: Summary) -> None:
-        if summary.failures:
-            text = "; ".join(f"{path}: {why}" for path, why in summary.failures.items())
-            self._note(item, direction, "Failed", text)
-        else:
-            self._note(item, direction, "Success")
-
-    def _settle(self, item: PersistenceItem, direction: Direction) -> None:
-        """Leave no transfer behind that looks as if it still ran."""
-        if self.transfers[item.context_id, item.path, direction].status == "Running":
-            self._note(item, direction, "Failed", "the engine failed; its log has the details")
-
-    def _note(
-        self, item: PersistenceItem, direction: Direction, status: str, error: str = ""
-    ) -> None:
-        key = (item.context_id, item.path, direction)
-        before = self.transfers.get(key)
-        now = int(time.time())
-        running = status == "Running"
-        start = now if running or before is None else before.start_time
-        self.transfers[key] = ContextStatusData(
-            item.context_id, item.path, error, status, start, 0 if running else now, direction
-        )
-
-
-def check_policy(policy: SyncPolicy | None) -> None:
-    """Refuse what this engine would not do.
-
-    Raises:
-        EngineError: The policy asks for something else than keeping files in step.
-    """
-    if policy is None:
-        return
-    refused = None
-    if policy.upload_policy.upload_mode != "File":
-        refused = "archives (UploadMode.ARCHIVE)"
-    elif policy.mapping_policy is not None:
-        refused = "path mapping (MappingPolicy)"
-    elif policy.recycle_policy.lifecycle != "Lifecycle_Forever":
-        refused = "recycling (RecyclePolicy)"
-    elif any(rule.is_path_regex or rule.is_exclude_regex for rule in policy.bw_list.white_lists):
-        refused = "white lists of regular expressions"
-    if refused:
-        raise EngineError("UnsupportedPolicy", f"the local engine does not have {refused}")
-
-
-def _saves(item: PersistenceItem) -> bool:
-    return (item.policy or SyncPolicy()).upload_policy.auto_upload
-
-
-def _white_list(policy: SyncPolicy | None) -> tuple[list[str] | None, list[str]]:
-    """The paths that take part, None for all of them, and the paths that do not."""
-    rules = (policy or SyncPolicy()).bw_list.white_lists
-    include = [rule.path.strip("/") for rule in rules]
-    exclude = [path.strip("/") for rule in rules for path in rule.exclude_paths]
-    return (None if "" in include else include), exclude
+    async def _forget_internal(self, store: Store) -> None:
+        """Remove the context that single files went through."""
+        if self.transfers.internal is not None:
+            with contextlib.suppress(EngineError):
+                await in_thread(store.delete_context, self.transfers.internal.context_id)

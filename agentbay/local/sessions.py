@@ -1,55 +1,64 @@
-"""The actions on sessions, and the calls of their tools."""
+"""The actions on sessions: create, find and list them, their labels and their links."""
 
 from __future__ import annotations
 
 import posixpath
+import re
 import secrets
 import string
 from functools import partial
-from typing import Any
+from pathlib import Path
 
-from ..errors import InvalidInputError
 from ..protocol import sessions as actions
-from ..protocol._calls import TOOLS, Content, Tool, failure_text
-from ..protocol._schema import description_of, schema_of
-from ..protocol._wire import WireError
 from ..protocol.contexts import PersistenceItem
 from ..protocol.sessions import (
-    DEFAULT_IMAGE,
     DesktopInfo,
     LabelData,
     LinkData,
     ResourceData,
+    SdkStats,
     SessionData,
     SessionPage,
-    SessionStatus,
     SessionSummary,
-    StatusData,
-    ToolReply,
-    ToolSchema,
     ToolServer,
 )
-from ._dispatch import TOOL_HANDLERS, handles, why_not
-from ._errors import EngineError, ToolFailure
+from . import direct, images, skills
+from ._dispatch import handles
+from ._errors import EngineError
+from ._life import Life, Lifetime
 from ._threads import in_thread
 from .engine import Engine
 from .session import LocalSession, check_policy
 
-_IMAGES = (DEFAULT_IMAGE,)
-_PAGE_LIMIT = 100
+_PAGE, _LARGEST_PAGE = 10, 100
+
+# Clients before this version take the text that `shell` answers for what the command printed.
+_FIRST_WRAPPED = (0, 13)
 
 
 @handles(actions.CreateSession)
 async def create(engine: Engine, call: actions.CreateSession) -> SessionData:
     _check(call)
+    image_id = images.check_image(call.image_id)
+    lifetime = Lifetime.asked(call.timeout, call.max_runtime, call.manual_release)
     contexts = call.persistence_data_list or []
     await in_thread(_check_contexts, engine, contexts)
+    copies = await in_thread(_skills, engine, call)
     session_id = f"session-{_letters(17)}"
-    sandbox = await engine.start_sandbox(session_id)
+    sandbox = await engine.start_sandbox(session_id, copies=copies)
     session = LocalSession(
-        session_id, sandbox, call.image_id or DEFAULT_IMAGE, dict(call.labels or {}), contexts
+        session_id,
+        sandbox,
+        image_id,
+        dict(call.labels or {}),
+        contexts,
+        Life(sandbox, lifetime),
+        plain_shell=_is_contract_client(call),
+        in_vpc=bool(call.vpc_resource),
     )
     engine.sessions[session_id] = session
+    if session.life.limited:
+        engine.background(partial(engine.expire, session))
     incoming = [item for item in contexts if _downloads(item)]
     session.expect(incoming, "download")
     engine.background(partial(session.transfer, engine.store, incoming, "download"))
@@ -61,40 +70,23 @@ async def get(engine: Engine, call: actions.GetSession) -> SessionData:
     return await _data(engine, engine.session(call.session_id))
 
 
-@handles(actions.GetSessionDetail)
-async def get_detail(engine: Engine, call: actions.GetSessionDetail) -> StatusData:
-    session = engine.session(call.session_id)
-    return StatusData(SessionStatus.RUNNING, session.image_id, session.session_id)
-
-
 @handles(actions.ListSessions)
 async def list_sessions(engine: Engine, call: actions.ListSessions) -> SessionPage:
-    """Sessions in the order of their creation; the token is the last one of a page."""
+    """Sessions in the order of their creation; the token is the number of a page's last one."""
+    size = _PAGE if call.max_results is None else call.max_results
+    token = call.next_token or "0"
+    if size < 1 or not (token.isascii() and token.isdigit()):
+        raise EngineError("InvalidParameter", "MaxResults or NextToken is not valid")
     found = [session for session in engine.sessions.values() if _matches(session, call)]
-    ids = [session.session_id for session in found]
-    start = ids.index(call.next_token) + 1 if call.next_token in ids else 0
-    size = min(call.max_results or 10, _PAGE_LIMIT)
-    page = found[start : start + size]
-    more = start + size < len(found)
+    rest = [session for session in found if session.number > int(token)]
+    size = min(size, _LARGEST_PAGE)
+    page = rest[:size]
     return SessionPage(
-        [
-            SessionSummary(s.session_id, SessionStatus.RUNNING, s.session_id, s.image_id)
-            for s in page
-        ],
-        page[-1].session_id if more else "",
+        [SessionSummary(s.session_id, s.life.status, s.session_id, s.image_id) for s in page],
+        str(page[-1].number) if len(rest) > size else "",
         size,
         len(found),
     )
-
-
-@handles(actions.ReleaseSession)
-async def release(engine: Engine, call: actions.ReleaseSession) -> None:
-    await engine.end(call.session_id)
-
-
-@handles(actions.DeleteSession)
-async def delete(engine: Engine, call: actions.DeleteSession) -> None:
-    await engine.end(call.session_id)
 
 
 @handles(actions.SetLabels)
@@ -126,52 +118,24 @@ async def get_link(engine: Engine, call: actions.GetLink) -> LinkData:
     return LinkData(await _url(engine, session, call.port, call.protocol_type == "wss"))
 
 
-@handles(actions.ListTools)
-async def list_tools(engine: Engine, call: actions.ListTools) -> list[ToolSchema]:
-    _check_image(call.image_id)
-    return [
-        ToolSchema(kind.tool, description_of(kind), schema_of(kind), kind.server, kind.tool)
-        for kind in TOOL_HANDLERS
-    ]
-
-
-@handles(actions.CallTool)
-async def call_tool(engine: Engine, call: actions.CallTool) -> ToolReply:
-    session = engine.session(call.session_id)
-    session.used = True
-    content = await _answer(session, call)
-    return ToolReply([{"type": "text", "text": content.text}], content.is_error)
-
-
-async def _answer(session: LocalSession, call: actions.CallTool) -> Content:
-    kind = TOOLS.get(call.name)
-    if kind is None:
-        return _failed(f"there is no tool {call.name!r}", -32601)
-    handler = TOOL_HANDLERS.get(kind)
-    if handler is None:
-        return _failed(f"the local engine does not have {call.name}: {why_not(kind)}", -32601)
-    try:
-        tool: Tool[Any] = kind.from_arguments(call.args)
-        return tool.write(await handler(session.sandbox, tool))
-    except (WireError, InvalidInputError) as exc:
-        return _failed(f"bad arguments for {call.name}: {exc}", -32602)
-    except ToolFailure as exc:
-        return _failed(str(exc), exc.number)
-
-
-def _failed(message: str, number: int) -> Content:
-    return Content(failure_text(message, number), is_error=True)
-
-
 async def _data(engine: Engine, session: LocalSession) -> SessionData:
+    ways = await direct.ways(engine, session)
     return SessionData(
         session_id=session.session_id,
         app_instance_id=session.session_id,
         resource_id=session.session_id,
         resource_url=await _url(engine, session, None),
-        status=SessionStatus.RUNNING,
+        status=session.life.status,
         image_id=session.image_id,
-        tool_list=[ToolServer(kind.tool, kind.server) for kind in TOOL_HANDLERS],
+        tool_list=[
+            ToolServer(kind.tool, kind.server) for kind in images.tools_of(session.image_id)
+        ],
+        token=session.token,
+        link_url=ways.link_url,
+        ws_url=ways.ws_url,
+        vpc_resource=session.in_vpc,
+        network_interface_ip=ways.vpc_ip,
+        http_port=ways.vpc_port,
     )
 
 
@@ -184,7 +148,7 @@ async def _url(
 
 def _matches(session: LocalSession, call: actions.ListSessions) -> bool:
     return (
-        call.status in (None, SessionStatus.RUNNING)
+        call.status in (None, session.life.status)
         and call.image_id in (None, "", session.image_id)
         and (call.labels or {}).items() <= session.labels.items()
     )
@@ -192,26 +156,31 @@ def _matches(session: LocalSession, call: actions.ListSessions) -> bool:
 
 def _check(call: actions.CreateSession) -> None:
     """Refuse what this engine would not do, rather than leave it out silently."""
-    _check_image(call.image_id)
     asked = {
-        "a private network (VpcResource)": call.vpc_resource,
         "policies (McpPolicyId)": call.mcp_policy_id,
         "mobile settings (ExtraConfigs)": call.extra_configs,
         "networks (NetworkId)": call.network_id,
         "browser recording (EnableRecord)": call.enable_record,
-        "time limits of sessions (Timeout, MaxRuntime)": call.timeout or call.max_runtime,
-        "skills (LoadSkill)": call.load_skill,
     }
     refused = [what for what, value in asked.items() if value]
     if refused:
         raise EngineError("Unsupported", f"the local engine does not have {', '.join(refused)}")
 
 
-def _check_image(image_id: str | None) -> None:
-    if image_id and image_id not in _IMAGES:
-        raise EngineError(
-            "InvalidImage", f"the local engine has {', '.join(_IMAGES)}, and not {image_id}"
-        )
+def _skills(engine: Engine, call: actions.CreateSession) -> dict[str, Path]:
+    return skills.copies(engine.options.skills, call.skills) if call.load_skill else {}
+
+
+def _is_contract_client(call: actions.CreateSession) -> bool:
+    """Whether the vendor's client of the contract generation asks.
+
+    It alone says at every create that it wants no private network.
+    """
+    version = (call.sdk_stats or SdkStats()).sdk_version
+    match = re.match(r"(\d{1,9})\.(\d{1,9})", version)
+    if match is None or call.vpc_resource is None:
+        return False
+    return (int(match[1]), int(match[2])) < _FIRST_WRAPPED
 
 
 def _check_contexts(engine: Engine, items: list[PersistenceItem]) -> None:

@@ -19,6 +19,9 @@ from .host import App, EngineHost, Message, embedded_host, running_host
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
+# The top-level domain of the engine in this process; there can be no real host in it.
+_EMBEDDED = ".invalid"
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -105,10 +108,31 @@ class _Body(httpx.AsyncByteStream):
 
 
 class LocalTransport(httpx.AsyncBaseTransport):
-    """Sends requests to an engine that runs on a thread of this process."""
+    """Sends requests to an engine that runs on a thread of this process.
+
+    What is for an address of its link server goes there, over the network of this machine.
+    """
+
+    def __init__(self) -> None:
+        self._network: httpx.AsyncHTTPTransport | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Exchange one request for its reply; cancelling tells the engine to stop."""
+        if not request.url.host.endswith(_EMBEDDED):
+            if request.url.scheme != "http":
+                raise httpx.UnsupportedProtocol("the local engine has http addresses only")
+            if self._network is None:
+                # Certificates take a while to load, and there are none to check.
+                self._network = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
+            return await self._network.handle_async_request(request)
+        return await self._exchange(request)
+
+    async def aclose(self) -> None:
+        """Close the connections to the link server."""
+        if self._network is not None:
+            await self._network.aclose()
+
+    async def _exchange(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
         host = running_host()
         if host is None:  # starting one takes a moment, which must not stall the caller's loop

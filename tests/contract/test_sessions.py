@@ -20,17 +20,17 @@ from agentbay import (
     SessionError,
     SessionNotFoundError,
     ToolError,
-    UnavailableError,
 )
 
 from ..local.sandboxes import processes_with, until
+from . import file_server
 from .observing import CountingTransport, session_directories, shell
 
 UNKNOWN = "session-00000000000000000"
 
 # Arguments with which each tool works, in the order of the calls.
 TOOL_CALLS: dict[str, dict[str, Any]] = {
-    "shell": {"command": "true"},
+    "shell": {"command": file_server.SERVE},
     "create_directory": {"path": "/tmp/tools"},
     "write_file": {"path": "/tmp/tools/a.txt", "content": "red"},
     "read_file": {"path": "/tmp/tools/a.txt"},
@@ -40,11 +40,18 @@ TOOL_CALLS: dict[str, dict[str, Any]] = {
     "list_directory": {"path": "/tmp/tools"},
     "search_files": {"path": "/tmp/tools", "pattern": "a"},
     "get_file_change": {"path": "/tmp/tools"},
+    "oss_env_init": {"access_key_id": "key", "access_key_secret": "secret"},
+    "oss_upload": {"bucket": "tools", "object": "a", "path": "/tmp/tools/a.txt"},
+    "oss_download": {"bucket": "tools", "object": "a", "path": "/tmp/tools/c.txt"},
+    "oss_upload_annon": {"url": file_server.URL, "path": "/tmp/tools/a.txt"},
+    "oss_download_annon": {"url": file_server.URL, "path": "/tmp/tools/d.txt"},
     "move_file": {"source": "/tmp/tools/a.txt", "destination": "/tmp/tools/b.txt"},
     "delete_file": {"path": "/tmp/tools/b.txt"},
+    "set_env": {"envs": [{"key": "COLOUR", "value": "green"}]},
+    "get_env": {},
+    "get_metrics": {},
+    "run_code": {"code": "1 + 1", "language": "python"},
 }
-
-LATER_MODULES = ["agent"]
 
 MEMBERS = [
     *("session_id", "resource_url", "token", "is_vpc", "http_port", "network_interface_ip"),
@@ -165,7 +172,6 @@ async def test_an_unknown_state_is_refused_with_those_that_exist(bay: AsyncAgent
     ("params", "named"),
     [
         (CreateSessionParams(image_id="windows_latest"), "windows_latest"),
-        (CreateSessionParams(is_vpc=True), "VpcResource"),
         (CreateSessionParams(policy_id="policy-1"), "McpPolicyId"),
         (CreateSessionParams(enable_browser_replay=True), "EnableRecord"),
     ],
@@ -535,12 +541,3 @@ async def test_a_session_outside_of_a_private_network_says_so(session: AsyncSess
     assert session.enableBrowserReplay is False
     assert session.get_agent_bay() is session.agent_bay
     assert session.get_client() is session.agent_bay.client
-
-
-@pytest.mark.parametrize("name", LATER_MODULES)
-async def test_a_module_of_a_later_release_says_that_it_is_not_there(
-    session: AsyncSession, name: str
-) -> None:
-    assert not hasattr(session, name)
-    with pytest.raises(UnavailableError, match=f"session.{name} "):
-        getattr(session, name)

@@ -1,8 +1,9 @@
 """The guest: the process inside a session that does what the engine asks for.
 
-It is started as PID 1 of the sandbox, with the number of its control socket as the argument.
-Each message there carries the socket of one operation, which gets a thread of its own. The
-session ends when the control socket does.
+It is started as PID 1 of the sandbox. Its arguments are the number of its control socket, the
+bytes of memory that programs may have, and how many they may be. Each message on the socket
+carries that of one operation, which gets a thread of its own. The session ends when the
+control socket does.
 """
 
 from __future__ import annotations
@@ -17,7 +18,20 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from . import children, commands, files, ports, trees
+from . import (
+    children,
+    commands,
+    files,
+    freezing,
+    interpreters,
+    limits,
+    ports,
+    programs,
+    terminals,
+    trees,
+    usage,
+    watch,
+)
 from .failure import Failure
 
 SESSION_UID = 64999
@@ -29,7 +43,18 @@ REQUEST_LIMIT = 60.0
 Plain = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
 Streaming = Callable[[dict[str, Any], socket.socket], None]
 
-_MODULES = (commands, files, trees, ports)
+_MODULES = (
+    commands,
+    files,
+    trees,
+    ports,
+    freezing,
+    interpreters,
+    usage,
+    terminals,
+    watch,
+    programs,
+)
 PLAIN: dict[str, Plain] = {}
 STREAMING: dict[str, Streaming] = {}
 for _module in _MODULES:
@@ -43,6 +68,7 @@ def main() -> None:
     os.umask(0o022)
     become_session_user()
     guard()
+    limits.set_up(*map(int, sys.argv[2:4]))
     threading.Thread(target=children.reap_forever, daemon=True).start()
     control.send(b"ready")
     while connection := next_connection(control):
@@ -81,6 +107,10 @@ def guard() -> None:
     if os.getpid() == 1:
         # Elsewhere the guest needs the time to end what it started.
         process_control(die_with_parent, signal.SIGKILL, 0, 0, 0)
+        # Not at the top: it needs ctypes.
+        from . import refused_calls
+
+        refused_calls.refuse()
     # Commands run as the same user: without this they could trace the guest or use its files.
     process_control(dumpable, 0, 0, 0, 0)
     process_control(subreaper, 1, 0, 0, 0)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-# Programs of a session share this many processes and threads, so that a fork bomb leaves the
-# guest able to start the threads it answers with. The guest itself is not bound by it.
-PROCESS_LIMIT = 4096
+from . import limits
 
 # Programs are the first that the kernel ends when memory runs out, the guest is not.
 OOM_SCORE = 500
@@ -34,6 +31,7 @@ class Child:
     def __init__(self, process: subprocess.Popen[Any]) -> None:
         self.process = process
         self.status: int | None = None
+        self.ended: int
         self.ended, self._end = os.pipe()
 
     @property
@@ -67,17 +65,32 @@ class Child:
         os.close(self._end)
 
 
-def start(command: Sequence[str], **options: Any) -> Child:
-    """Start a program; options are those of `subprocess.Popen`."""
+def start(
+    command: Sequence[str], *, prepare: Callable[[], None] | None = None, **options: Any
+) -> Child:
+    """Start a program.
+
+    Args:
+        command: The program and its arguments.
+        prepare: What the program's process does before; system calls only.
+        options: Those of `subprocess.Popen`.
+    """
+
+    def begin() -> None:
+        limits.apply()
+        if prepare is not None:
+            prepare()
+
     # The lock keeps the reaper from meeting the process before it is known. What runs between
     # fork and exec makes two system calls and takes no lock, so other threads do not matter.
     with _changed:
         process = subprocess.Popen(
             command,
             start_new_session=True,
-            preexec_fn=_limit_processes,
+            preexec_fn=begin,
             **options,
         )
+        limits.forget(process.pid)
         child = _running[process.pid] = Child(process)
         _changed.notify()
     with contextlib.suppress(OSError), open(f"/proc/{process.pid}/oom_score_adj", "w") as file:
@@ -131,12 +144,3 @@ def _children_of_guest() -> list[int]:
             if int(parent) == os.getpid() and state != b"Z":
                 found.append(int(name))
     return found
-
-
-def _limit_processes() -> None:
-    if os.getppid() != 1:
-        # Without a sandbox the user's own programs count as well, and would use up the limit.
-        return
-    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    limit = PROCESS_LIMIT if hard == resource.RLIM_INFINITY else min(hard, PROCESS_LIMIT)
-    resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any, cast
 
-from . import children
+from . import children, limits
 from .failure import Failure
 
 # What is kept of each stream: this much of its start and this much of its end.
@@ -84,6 +84,10 @@ class _Output:
         self._tail_size -= excess
         self._tail = collections.deque([joined[excess:]])
         return self._tail[0]
+
+    def add(self, data: bytes) -> None:
+        """Say something after what the command said."""
+        self._keep(data)
 
     def _keep(self, data: bytes) -> None:
         room = KEPT - len(self.head)
@@ -174,6 +178,7 @@ def _reply(
     timed_out: bool,
 ) -> None:
     parts: list[bytes] = []
+    outputs[1].add(limits.complaint(child.process.pid).encode())
     result: dict[str, Any] = {
         "exit_code": None if timed_out else child.exit_code,
         "signal": child.signal,
@@ -216,4 +221,10 @@ def _drain_forever() -> None:
                     pipe.close()
 
 
+def environment(_arguments: dict[str, Any], _body: bytes) -> tuple[dict[str, Any], bytes]:
+    """The variables that every command gets."""
+    return {"variables": dict(os.environ)}, b""
+
+
+PLAIN = {"environment": environment}
 STREAMING = {"shell": shell}

@@ -1,0 +1,61 @@
+"""The images of the engine: named sets of tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..protocol._calls import Tool
+from ..protocol.sessions import DEFAULT_IMAGE
+from ._dispatch import TOOL_HANDLERS
+from ._errors import EngineError
+
+# The tools of each image, by the modules that define them.
+_BASIC = frozenset({"command", "env", "file_system", "metrics", "oss"})
+_DESKTOP = frozenset({"application", "computer", "ui", "window"})
+_IMAGES = {
+    DEFAULT_IMAGE: _BASIC | _DESKTOP | {"code"},
+    "code_latest": _BASIC | {"code"},
+    "browser_latest": _BASIC | _DESKTOP | {"browser"},
+}
+
+_ABSENT = {
+    "windows": "sessions are processes of this machine, and it does not run Windows programs",
+    "mobile": "there is no Android device on this machine",
+    "android": "there is no Android device on this machine",
+    "imgc-": "images of your account are in the cloud",
+}
+
+
+def check_image(image_id: str | None) -> str:
+    """The name of an image that the engine has; the default one when none is named.
+
+    Raises:
+        EngineError: It does not have that image; says why.
+    """
+    name = image_id or DEFAULT_IMAGE
+    if name not in _IMAGES:
+        reasons = [reason for mark, reason in _ABSENT.items() if mark in name.lower()]
+        reason = reasons[0] if reasons else "it does not know that image"
+        raise EngineError(
+            "InvalidImage", f"the local engine has {', '.join(_IMAGES)}, and not {name}: {reason}"
+        )
+    return name
+
+
+def has_tool(image_id: str, kind: type[Tool[Any]]) -> bool:
+    """Whether a tool is part of an image."""
+    return _module(kind) in _IMAGES[image_id]
+
+
+def images_with(kind: type[Tool[Any]]) -> list[str]:
+    """The images that a tool is part of."""
+    return [image_id for image_id in _IMAGES if has_tool(image_id, kind)]
+
+
+def tools_of(image_id: str) -> list[type[Tool[Any]]]:
+    """The tools of an image that the engine carries out."""
+    return [kind for kind in TOOL_HANDLERS if has_tool(image_id, kind)]
+
+
+def _module(kind: type[Tool[Any]]) -> str:
+    return kind.__module__.rpartition(".")[2]

@@ -1,0 +1,77 @@
+"""The tools of sessions: what there is, and the calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import InvalidInputError
+from ..protocol import sessions as actions
+from ..protocol._calls import TOOLS, Content, Tool, failure_text
+from ..protocol._schema import description_of, schema_of
+from ..protocol._wire import WireError
+from ..protocol.command import Shell
+from ..protocol.sessions import ToolReply, ToolSchema
+from . import images
+from ._dispatch import TOOL_HANDLERS, handles, named, why_not
+from ._errors import ToolFailure
+from .engine import Engine
+from .session import LocalSession
+
+_NO_TOOL, _BAD_ARGUMENTS = -32601, -32602
+
+
+@handles(actions.ListTools)
+async def list_tools(engine: Engine, call: actions.ListTools) -> list[ToolSchema]:
+    return [
+        ToolSchema(kind.tool, description_of(kind), schema_of(kind), kind.server, kind.tool)
+        for kind in images.tools_of(images.check_image(call.image_id))
+    ]
+
+
+@handles(actions.CallTool)
+async def call_tool(engine: Engine, call: actions.CallTool) -> ToolReply:
+    content = await answer(engine.session(call.session_id), call.name, call.args)
+    return ToolReply([{"type": "text", "text": content.text}], content.is_error)
+
+
+async def answer(session: LocalSession, name: str, arguments: dict[str, Any]) -> Content:
+    """Call a tool of a session; what it says, also when it says no.
+
+    Raises:
+        EngineError: The session does not run.
+    """
+    with session.life.use():
+        kind = named(TOOLS, name)
+        if kind is None:
+            return _failed(f"there is no tool {name!r}", _NO_TOOL)
+        if not images.has_tool(session.image_id, kind):
+            return _failed(_not_in_image(session.image_id, kind), _NO_TOOL)
+        if kind not in TOOL_HANDLERS:
+            reason = f"the local engine does not have {name}: {why_not(kind)}"
+            return _failed(reason, _NO_TOOL)
+        try:
+            return await _carry_out(session, kind.from_arguments(arguments))
+        except (WireError, InvalidInputError) as exc:
+            return _failed(f"bad arguments for {name}: {exc}", _BAD_ARGUMENTS)
+        except ToolFailure as exc:
+            return _failed(str(exc), exc.number)
+
+
+async def _carry_out(session: LocalSession, tool: Tool[Any]) -> Content:
+    value = await TOOL_HANDLERS[type(tool)](session.sandbox, tool)
+    if session.plain_shell and isinstance(tool, Shell):
+        return tool.write_plain(value)
+    return tool.write(value)
+
+
+def _not_in_image(image_id: str, kind: type[Tool[Any]]) -> str:
+    others = images.images_with(kind)
+    if not others:
+        return f"the local engine does not have {kind.tool}: {why_not(kind)}"
+    return (
+        f"image {image_id} does not have {kind.tool}: create a session with {' or '.join(others)}"
+    )
+
+
+def _failed(message: str, number: int) -> Content:
+    return Content(failure_text(message, number), is_error=True)

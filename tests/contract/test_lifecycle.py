@@ -1,0 +1,302 @@
+"""Pausing, waking, keeping and ending sessions, as a user of the client sees it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from agentbay import (
+    AsyncAgentBay,
+    AsyncSession,
+    ContextSync,
+    CreateSessionParams,
+    LifecyclePolicy,
+    SessionNotFoundError,
+)
+from agentbay.local import _life
+from agentbay.protocol import sessions as actions
+
+from ..local.sandboxes import processes_with, until
+from .observing import session_directories, shell
+
+COUNT = "while :; do echo x >> count; sleep 0.01; done"
+SIZE = "wc -c < count"
+
+# A program whose answers show whether it is the same one as before.
+STATEFUL = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    asked = 0
+    def do_GET(self):
+        Handler.asked += 1
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(str(Handler.asked).encode())
+    def log_message(self, *args): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", 30150), Handler).serve_forever()
+"""
+
+
+async def _status(session: AsyncSession) -> str | None:
+    return (await session.get_status()).status
+
+
+async def _is_gone(session: AsyncSession) -> bool:
+    return await _status(session) == "FINISH"
+
+
+# -- pause and resume ------------------------------------------------------------------
+
+
+async def test_a_paused_session_does_nothing_and_goes_on_where_it_was(
+    bay: AsyncAgentBay, session: AsyncSession
+) -> None:
+    await shell(session, f"({COUNT}) > /dev/null 2>&1 &")
+    await until(lambda: _grows(session))
+
+    assert (await session.pause()).status == "PAUSED"
+    size = _size(session)
+    await anyio.sleep(0.1)
+
+    assert _size(session) == size
+    assert await _status(session) == "PAUSED"
+    assert session.session_id in (await bay.list(status="PAUSED")).session_ids
+    assert session.session_id not in (await bay.list(status="RUNNING")).session_ids
+    assert (await session.resume()).status == "RUNNING"
+    assert await _status(session) == "RUNNING"
+    await until(lambda: _grows(session))
+
+
+def _size(session: AsyncSession) -> int:
+    (found,) = Path(os.environ["AGENTBAY_LOCAL_HOME"]).glob(
+        f"engines/*/{session.session_id}/root/home/wuying/count"
+    )
+    return found.stat().st_size
+
+
+async def _grows(session: AsyncSession) -> bool:
+    return await shell(session, SIZE) != await shell(session, f"sleep 0.05; {SIZE}")
+
+
+async def test_a_paused_session_refuses_tools_and_links(session: AsyncSession) -> None:
+    await session.file_system.write_file("server.py", STATEFUL)
+    await shell(session, "python3 server.py > /dev/null 2>&1 &")
+    url = (await session.get_link("https", 30150)).unwrap()
+    async with httpx.AsyncClient(trust_env=False) as http:
+
+        async def answers() -> bool:
+            return (await http.get(url)).text == "1"
+
+        await until(answers)
+        await session.pause()
+        results: list[Any] = [
+            await session.command.run("true"),
+            await session.file_system.read_file("server.py"),
+            await session.call_mcp_tool("shell", {"command": "true"}),
+            await session.get_metrics(),
+        ]
+        refused = await http.get(url)
+        await session.resume()
+        answer = await http.get(url)
+
+    for result in results:
+        assert not result.success
+        assert "paused" in result.error_message
+        assert "resume" in result.error_message
+    assert refused.status_code == 503
+    assert "paused" in refused.text
+    assert answer.text == "2"
+
+
+async def test_pausing_and_resuming_twice_changes_nothing(session: AsyncSession) -> None:
+    assert (await session.resume()).success
+    for _ in range(2):
+        assert (await session.pause()).status == "PAUSED"
+    for _ in range(2):
+        assert (await session.resume()).status == "RUNNING"
+    assert await shell(session, "echo awake") == "awake\n"
+
+
+async def test_a_job_that_the_user_stopped_stays_stopped(session: AsyncSession) -> None:
+    await shell(session, "sleep 100 & echo $! > pid; kill -STOP $!")
+    state = "cut -d' ' -f3 /proc/$(cat pid)/stat"
+
+    await session.pause()
+    await session.resume()
+
+    assert await shell(session, state) == "T\n"
+
+
+async def test_a_call_that_is_under_way_ends_before_the_pause(session: AsyncSession) -> None:
+    said: list[str] = []
+
+    async def run() -> None:
+        said.append(await shell(session, "touch begun; sleep 0.5; echo done"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await until(lambda: _exists(session, "begun"))
+        assert (await session.pause()).status == "PAUSED"
+        assert said == ["done\n"]
+    await session.resume()
+
+
+async def test_a_long_call_is_frozen_and_ends_after_the_pause(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_life, "_DRAIN_LIMIT", 0.2)
+    said: list[str] = []
+
+    async def run() -> None:
+        said.append(await shell(session, "touch begun; sleep 1; echo done"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await until(lambda: _exists(session, "begun"))
+        assert (await session.pause()).status == "PAUSED"
+        await anyio.sleep(1.2)
+        assert said == []
+        assert (await session.resume()).status == "RUNNING"
+    assert said == ["done\n"]
+
+
+async def _exists(session: AsyncSession, path: str) -> bool:
+    return (await session.command.run(f"test -e {path}")).success
+
+
+async def test_a_paused_session_can_be_deleted_and_saves_its_contexts(bay: AsyncAgentBay) -> None:
+    context = (await bay.context.get(f"paused-{time.time_ns()}", create=True)).unwrap()
+    params = CreateSessionParams(context_syncs=[ContextSync(context.id, "/home/wuying/kept")])
+    marker = f"4243.{time.time_ns()}"
+    session = (await bay.create(params)).unwrap()
+    await shell(session, f"mkdir -p kept; echo kept > kept/a; sleep {marker} &")
+    await session.pause()
+
+    assert (await session.delete()).success
+
+    assert processes_with(marker) == []
+    assert session.session_id not in session_directories()
+    async with bay.session(params) as other:
+        assert await shell(other, "cat kept/a") == "kept\n"
+
+
+async def test_a_session_that_is_gone_cannot_be_paused(bay: AsyncAgentBay) -> None:
+    session = (await bay.create()).unwrap()
+    await session.delete()
+
+    for result in (await session.pause(), await session.resume(), await session.keep_alive()):
+        assert isinstance(result.error, SessionNotFoundError)
+
+
+# -- the end ---------------------------------------------------------------------------
+
+
+async def test_the_state_of_a_session_is_finish_after_its_end(bay: AsyncAgentBay) -> None:
+    session = (await bay.create()).unwrap()
+    assert await _status(session) == "RUNNING"
+    await session.delete()
+
+    assert await _status(session) == "FINISH"
+    assert isinstance((await bay.get(session.session_id)).error, SessionNotFoundError)
+
+
+async def test_a_session_can_be_ended_in_the_background(bay: AsyncAgentBay) -> None:
+    session = (await bay.create()).unwrap()
+    await bay.client.send(actions.DeleteSession(session.session_id))
+
+    await until(lambda: _is_gone(session))
+    assert session.session_id not in session_directories()
+    with pytest.raises(SessionNotFoundError):
+        await bay.client.send(actions.DeleteSession(session.session_id))
+
+
+async def test_many_may_end_a_session_at_once(bay: AsyncAgentBay) -> None:
+    session = (await bay.create()).unwrap()
+    results: list[bool] = []
+
+    async def end() -> None:
+        results.append((await session.delete()).success)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(end)
+    assert results == [True] * 5
+
+
+async def test_an_idle_session_ends_and_saves_its_contexts(bay: AsyncAgentBay) -> None:
+    context = (await bay.context.get(f"idle-{time.time_ns()}", create=True)).unwrap()
+    syncs = [ContextSync(context.id, "/home/wuying/kept")]
+    params = CreateSessionParams(context_syncs=syncs, idle_release_timeout=2)
+    session = (await bay.create(params)).unwrap()
+    await shell(session, "mkdir -p kept; echo kept > kept/a")
+
+    await until(lambda: _is_gone(session))
+
+    data = (await bay.client.send(actions.GetSessionDetail(session.session_id))).value
+    assert data.end_reason == "IdleTimeout"
+    assert data.image_id == "linux_latest"
+    assert not (await session.command.run("true")).success
+    assert session.session_id not in session_directories()
+    async with bay.session(CreateSessionParams(context_syncs=syncs)) as other:
+        assert await shell(other, "cat kept/a") == "kept\n"
+
+
+async def test_a_session_that_is_kept_alive_or_used_does_not_end(bay: AsyncAgentBay) -> None:
+    async with bay.session(CreateSessionParams(idle_release_timeout=2)) as session:
+        for _ in range(3):
+            await anyio.sleep(0.8)
+            assert (await session.keep_alive()).success
+        assert await shell(session, "sleep 2.2; echo used") == "used\n"
+        assert await _status(session) == "RUNNING"
+        await until(lambda: _is_gone(session))
+
+
+async def test_a_link_that_is_in_use_keeps_a_session(bay: AsyncAgentBay) -> None:
+    async with bay.session(CreateSessionParams(idle_release_timeout=2)) as session:
+        slow = "import socket,time; s=socket.create_server(('',30150)); c,_=s.accept()\n"
+        slow += "c.recv(999); c.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n')\n"
+        slow += "[(time.sleep(0.5), c.sendall(b'.')) for _ in range(5)]; c.close()\n"
+        await session.file_system.write_file("slow.py", slow)
+        await shell(session, "python3 slow.py > /dev/null 2>&1 & sleep 0.5")
+        url = (await session.get_link("https", 30150)).unwrap()
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.get(url)).text == "....."
+        assert await _status(session) == "RUNNING"
+        await until(lambda: _is_gone(session))
+
+
+async def test_a_paused_session_is_not_idle(bay: AsyncAgentBay) -> None:
+    async with bay.session(CreateSessionParams(idle_release_timeout=2)) as session:
+        await session.pause()
+        await anyio.sleep(2.2)
+        assert await _status(session) == "PAUSED"
+        await session.resume()
+        await until(lambda: _is_gone(session))
+
+
+async def test_a_session_ends_at_its_longest_runtime_although_it_is_used(
+    bay: AsyncAgentBay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_life, "_MINUTE", 1.0)
+    policy = LifecyclePolicy(idle_release_timeout=60, max_runtime=1)
+    session = (await bay.create(CreateSessionParams(lifecycle_policy=policy))).unwrap()
+
+    with anyio.fail_after(10):
+        while (await session.command.run("sleep 0.1")).success:
+            pass
+
+    await until(lambda: _is_gone(session))
+    data = (await bay.client.send(actions.GetSessionDetail(session.session_id))).value
+    assert data.end_reason == "MaxRuntime"
+
+
+async def test_only_delete_ends_a_session_with_manual_release(bay: AsyncAgentBay) -> None:
+    policy = LifecyclePolicy(manual_release=True)
+    async with bay.session(CreateSessionParams(lifecycle_policy=policy)) as session:
+        assert await _status(session) == "RUNNING"

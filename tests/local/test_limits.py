@@ -1,0 +1,177 @@
+"""Programs of a session cannot take the whole machine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agentbay.errors import ConfigError
+from agentbay.local._limits import Limits
+from agentbay.local.sandbox import Isolation, Sandbox
+
+from .sandboxes import processes_with, run, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
+
+MIB = 1 << 20
+SMALL = Limits(memory=300 * MIB, processes=500)
+
+ONE_HOG = "x = bytearray(400 * 1024 * 1024); print('too much')"
+HOGS = """
+import os, sys, time
+for _ in range(6):
+    if os.fork() == 0:
+        x = bytearray(os.urandom(1024)) * (100 * 1024)
+        time.sleep(2)
+        sys.exit()
+print(sum(os.wait()[1] == 9 for _ in range(6)), "were killed")
+"""
+SHARED = """
+import os, time
+x = b"x" * (200 * 1024 * 1024)
+children = []
+for _ in range(5):
+    if os.fork() == 0:
+        time.sleep(1.5)
+        os._exit(0)
+print([os.wait()[1] for _ in range(5)])
+"""
+FORK_BOMB = "bomb() { bomb | bomb & }; bomb"
+
+
+@pytest.fixture(params=["bubblewrap", "none"])
+def isolation(request: pytest.FixtureRequest) -> Isolation:
+    return Isolation(request.param, "none")
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path, isolation: Isolation) -> AsyncGenerator[Sandbox, None]:
+    sandbox = await Sandbox.start(tmp_path / "session", "s-1", isolation, limits=SMALL)
+    yield sandbox
+    await sandbox.close()
+
+
+async def _python(sandbox: Sandbox, program: str) -> str:
+    done = await run(sandbox, f"python3 - <<'END'\n{program}\nEND", time_limit=30)
+    return f"{done.exit_code} {done.stdout}{done.stderr}"
+
+
+async def test_a_program_is_refused_more_memory_than_the_session_has(sandbox: Sandbox) -> None:
+    said = await _python(sandbox, ONE_HOG)
+
+    assert "MemoryError" in said
+    assert "too much" not in said
+
+
+async def test_programs_that_have_too_much_together_are_ended_and_that_is_told(
+    sandbox: Sandbox,
+) -> None:
+    said = await _python(sandbox, HOGS)
+
+    assert "the session's memory of 300 MiB is used up" in said
+    # Two of them have room, and the third one that would not may end on its own.
+    assert [number for number in (3, 4) if f"0 {number} were killed" in said], said
+    assert (await run(sandbox, "echo fine")).stdout == "fine\n"
+    assert "used up" not in (await run(sandbox, "true")).stderr
+
+
+async def test_memory_that_forked_programs_share_counts_once(sandbox: Sandbox) -> None:
+    assert await _python(sandbox, SHARED) == "0 [0, 0, 0, 0, 0]\n"
+
+
+async def test_a_fork_bomb_leaves_the_session_usable(tmp_path: Path) -> None:
+    name = f"s-{time.time_ns()}"
+    sandbox = await Sandbox.start(
+        tmp_path / "session", name, Isolation(network="none"), limits=SMALL
+    )
+    try:
+        await run(sandbox, f"bash -c '{FORK_BOMB}' > /dev/null 2>&1 &", time_limit=5)
+        await anyio.sleep(0.5)
+
+        # Another program may find no place; the guest answers nevertheless.
+        counted = await sandbox.call("usage", {}, time_limit=20)
+        assert counted.data["mem_used"] > 0
+        assert await _number(sandbox) <= SMALL.processes
+    finally:
+        await sandbox.close()
+    assert processes_with(name) == []
+
+
+async def _number(sandbox: Sandbox) -> int:
+    frozen = await sandbox.call("freeze", {}, time_limit=20)
+    return int(frozen.data["processes"])
+
+
+async def test_freezing_reaches_every_process_and_only_those_of_the_session(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    marker = f"4244.{time.time_ns()}"
+    outside = await anyio.open_process(["sleep", f"{marker}"])
+    await run(sandbox, f"sleep {marker} & (setsid sleep {marker} > /dev/null 2>&1 &)")
+    inside = [pid for pid in processes_with(marker) if pid != outside.pid]
+    assert len(inside) == 2
+
+    await sandbox.call("freeze", {})
+    assert {pid: _state(pid) for pid in inside} == dict.fromkeys(inside, "T")
+    assert _state(outside.pid) == "S"
+    await sandbox.call("thaw", {})
+
+    async def awake() -> bool:
+        return {_state(pid) for pid in inside} == {"S"}
+
+    await until(awake)
+    outside.kill()
+    await outside.aclose()
+
+
+async def test_programs_that_start_others_all_the_time_are_frozen_too(sandbox: Sandbox) -> None:
+    busy = "for n in 1 2 3 4; do (while :; do /bin/true; echo x >> busy$n; done) & done"
+    await run(sandbox, f"({busy}) > /dev/null 2>&1 &")
+    await anyio.sleep(0.3)
+
+    for _ in range(3):
+        await sandbox.call("freeze", {}, time_limit=20)
+        sizes = _sizes(sandbox)
+        await anyio.sleep(0.1)
+        assert _sizes(sandbox) == sizes
+        await sandbox.call("thaw", {})
+        await anyio.sleep(0.1)
+        assert _sizes(sandbox) != sizes
+
+
+def _sizes(sandbox: Sandbox) -> list[int]:
+    found = (sandbox.directory / "root/home/wuying").glob("busy*")
+    return [path.stat().st_size for path in found]
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "memory"), [("1073741824", 1 << 30), ("512M", 512 * MIB), ("4GiB", 4 << 30)]
+)
+def test_limits_are_read_from_the_environment(
+    text: str, memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTBAY_LOCAL_MEMORY", text)
+    monkeypatch.setenv("AGENTBAY_LOCAL_PROCESSES", "50")
+
+    assert Limits.from_environment() == Limits(memory, 50)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "much", "1.5G", "M"])
+def test_a_limit_that_makes_no_sense_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENTBAY_LOCAL_MEMORY", text)
+
+    with pytest.raises(ConfigError, match="AGENTBAY_LOCAL_MEMORY"):
+        Limits.from_environment()
+
+
+def test_the_usual_memory_leaves_some_to_the_machine() -> None:
+    assert 64 * MIB < Limits().memory <= 8 << 30
