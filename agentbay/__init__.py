@@ -203,7 +203,6 @@ if TYPE_CHECKING:
     from .errors import ToolError as ToolError
     from .errors import TransportError as TransportError
     from .errors import UIError as UIError
-    from .errors import UnavailableError as UnavailableError
     from .errors import WsCancelledError as WsCancelledError
     from .errors import WsConnectionClosedError as WsConnectionClosedError
     from .errors import WsHandshakeRejectedError as WsHandshakeRejectedError
@@ -513,7 +512,6 @@ _HOME = {
     "UIElement": ".protocol.ui",
     "UIElementListResult": "._results.ui",
     "UIError": ".errors",
-    "UnavailableError": ".errors",
     "UploadMode": ".protocol.contexts",
     "UploadPolicy": ".protocol.contexts",
     "UploadResult": "._results.file_system",
@@ -776,7 +774,6 @@ __all__ = [
     "UIElement",
     "UIElementListResult",
     "UIError",
-    "UnavailableError",
     "UploadMode",
     "UploadPolicy",
     "UploadResult",

@@ -451,10 +451,6 @@ class SkillsError(AgentBayError, RuntimeError):
     default_message = "Skills error"
 
 
-class UnavailableError(AgentBayError, AttributeError):
-    """A member that the service has, and this release of the package has not."""
-
-
 class ClearanceTimeoutError(AgentBayError, TimeoutError):
     """Clearing a context took longer than its time limit."""
 

@@ -300,7 +300,11 @@ def test_parameters_arrive(item: typing.Any) -> None:
     assert seen == [0, 1, 2]
     assert item.maybe(print)
     assert not item.maybe()
-    assert item.asks(lambda _: threading.current_thread().name) != "agentbay-sync"
+
+    def thread_name(_: int) -> str:
+        return threading.current_thread().name
+
+    assert item.asks(thread_name) != "agentbay-sync"
 
 
 def test_iterators_and_context_managers(item: typing.Any) -> None:

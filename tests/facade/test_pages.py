@@ -36,8 +36,11 @@ class Context:
 
     def new_cdp_session(self, page: object) -> Any:
         assert threading.get_ident() == self.home
-        answer = {"targetInfo": {"targetId": "TT"}}
-        return types.SimpleNamespace(send=lambda _: answer, detach=lambda: None)
+
+        def send(_: str) -> object:
+            return {"targetInfo": {"targetId": "TT"}}
+
+        return types.SimpleNamespace(send=send, detach=lambda: None)
 
 
 def test_a_page_is_found_in_the_thread_of_the_caller() -> None:

@@ -194,9 +194,13 @@ def test_any_run_of_code_makes_a_reply_or_an_error(
         return
 
 
+def _event(data: dict[str, Any], kind: str, wrong: str) -> dict[str, Any]:
+    return {**data, "phase": "event", "eventType": kind, wrong: [5]}
+
+
 # Events that are looked at, whatever is in them; what else is random is mostly left out.
 _heard = st.builds(
-    lambda data, kind, wrong: {**data, "phase": "event", "eventType": kind, wrong: [5]},
+    _event,
     _told,
     st.sampled_from(["stdout", "pty.output", "pty.exit", "content", "tool_call"]),
     st.sampled_from(["chunk", "data", "exitCode", "seq", "round", "toolCallId"]),
