@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from .._params import ContextSync, CreateSessionParams
 from .._version import __version__
+from ..errors import InvalidInputError
 from ..protocol._checks import check_labels
 from ..protocol.contexts import MountConfig, PersistenceItem
 from ..protocol.sessions import CreateSession, SdkStats
 
 if TYPE_CHECKING:
     from .._params.mounts import BetaContextMount
+    from .._transport import Reply
+    from ..protocol.sessions import SessionPage
 
 _DEVICE_PATH = "/data/agentbay_mobile_info"
 
@@ -57,6 +60,18 @@ def synced_contexts(params: CreateSessionParams) -> list[ContextSync]:
     if params.browser_context is not None:
         syncs.append(params.browser_context.get_data_context_sync())
     return syncs
+
+
+def next_token(reply: Reply[SessionPage], passed: int, wanted: int) -> str:
+    """Where the next page of a list begins.
+
+    Raises:
+        InvalidInputError: There is none.
+    """
+    if reply.value.next_token:
+        return reply.value.next_token
+    reason = f"there is no page {wanted}: page {passed} is the last one"
+    raise InvalidInputError(reason, request_id=reply.request_id)
 
 
 def persistence_item(context: ContextSync | BetaContextMount) -> PersistenceItem:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .client import AsyncAgentBay
 else:
     actions = Deferred("agentbay.protocol.sessions")
+    calls = Deferred("agentbay.protocol._calls")
     routes = Deferred("agentbay._async._routes")
     websocket = Deferred("agentbay._async._websocket")
     wire = Deferred("agentbay.protocol._wire")
@@ -36,6 +37,8 @@ class SessionCore:
     _mcp_tools: list[McpTool]
     _image_id: str
     _enable_browser_replay: bool
+    _file_transfer_context_id: str | None
+    _file_transfer_path: str
     _connections: LoopLocal[websocket.Connection]
 
     async def _call(self, tool: calls.Tool[T], *, timeout: float | None = None) -> Reply[T]:
@@ -74,6 +77,13 @@ class SessionCore:
             connect_timeout=connect_timeout,
             auto_gen_session=auto_gen_session,
         )
+
+    def _refused(self, tool: str, reply: Reply[calls.Content]) -> ToolError:
+        """The error for the answer of a tool that failed, with all of its text."""
+        number, _ = calls.split_failure(reply.value.text)
+        code = "" if number is None else str(number)
+        text = reply.value.text or calls.NO_REASON
+        return ToolError(text, tool=tool, request_id=reply.request_id, code=code)
 
     async def _websocket(self) -> websocket.Connection:
         """The connection of the session on this event loop; opened when it is needed.

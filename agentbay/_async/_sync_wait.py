@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..errors import APIError, FileTransferError, FileTransferTimeoutError, InvalidInputError
+from ..errors import APIError, FileTransferError, FileTransferTimeoutError
 from ..protocol.contexts import ContextStatusData, GetContextInfo
 from .lifecycle import _ask
 
@@ -110,14 +110,3 @@ class SyncTask:
         outside = place and not self._path.startswith(f"{place}/")
         hint = f"; only files below {place} take part" if outside else ""
         return f"the {self._mode} of {self._path} did not end within {timeout:g} s: {state}{hint}"
-
-
-def check_limits(wait_timeout: float, poll_interval: float) -> None:
-    """Refuse times that nobody can wait.
-
-    Raises:
-        InvalidInputError: One is not positive.
-    """
-    for name, value in (("wait_timeout", wait_timeout), ("poll_interval", poll_interval)):
-        if not value > 0:
-            raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -65,14 +65,7 @@ class AsyncBrowser(Resource):
         wanted = BrowserOption() if option is None else option
         if not isinstance(wanted, BrowserOption):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInputError(f"option must be a BrowserOption, not {wanted!r:.80}")
-        if self._initialized:
-            return True
-        try:
-            await self._start(wanted)
-        except AgentBayError as exc:
-            self._error = exc
-            return False
-        return True
+        return self._initialized or await self._worked(self._start(wanted))
 
     init = initialize
 
@@ -198,15 +191,7 @@ class AsyncBrowser(Resource):
         """
         if not callable(callback):
             raise InvalidInputError(f"callback must be a function, not {callback!r:.80}")
-        try:
-            connection = await self._session._websocket()
-            async with connection.subscribe(NOTIFICATIONS):  # opens it
-                await self.unregister_callback()
-                self._notifications = Notifications(connection, callback)
-        except AgentBayError as exc:
-            self._error = exc
-            return False
-        return True
+        return await self._worked(self._hear(callback))
 
     async def unregister_callback(self) -> None:
         """Be told nothing more. What else uses the session's connection is not disturbed."""
@@ -230,13 +215,7 @@ class AsyncBrowser(Resource):
             raise InvalidInputError(
                 f"notify_message must be a BrowserNotifyMessage, not {notify_message!r:.80}"
             )
-        try:
-            connection = await self._session._websocket()
-            await connection.send_data(NOTIFICATIONS, notify_message.to_map())
-        except AgentBayError as exc:
-            self._error = exc
-            return False
-        return True
+        return await self._worked(self._tell(notify_message))
 
     async def send_takeover_done(self, notify_id: int) -> bool:
         """Tell the browser that its user did what it asked for.
@@ -253,6 +232,27 @@ class AsyncBrowser(Resource):
         if not isinstance(notify_id, int) or isinstance(notify_id, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInputError(f"notify_id must be a whole number, not {notify_id!r:.80}")
         return await self.send_notify_message(takeover_done(notify_id))
+
+    async def _worked(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether something worked; if not, `error` says why."""
+        try:
+            await work
+        except AgentBayError as exc:
+            self._error = exc
+            return False
+        return True
+
+    async def _hear(
+        self, callback: Callable[[BrowserNotifyMessage], Awaitable[object] | None]
+    ) -> None:
+        connection = await self._session._websocket()
+        async with connection.subscribe(NOTIFICATIONS):  # opens it
+            await self.unregister_callback()
+            self._notifications = Notifications(connection, callback)
+
+    async def _tell(self, message: BrowserNotifyMessage) -> None:
+        connection = await self._session._websocket()
+        await connection.send_data(NOTIFICATIONS, message.to_map())
 
     async def _start(self, option: BrowserOption) -> None:
         values = {**option.to_map(), **self._surroundings()}

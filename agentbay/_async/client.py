@@ -163,18 +163,7 @@ class AsyncAgentBay:
         if not isinstance(wanted, CreateSessionParams):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInputError(f"params must be CreateSessionParams, not {wanted!r:.80}")
         reply = await self._create(creation.create_request(wanted, self.region_id))
-        session = AsyncSession(self, reply.value.session_id)
-        session._adopt(
-            reply.value,
-            image_id=wanted.image_id or "",
-            replay=bool(wanted.enable_browser_replay),
-        )
-        try:
-            await self._prepare(session, wanted)
-        except BaseException:
-            await self._end(session, False)
-            raise
-        return SessionResult(reply.request_id, True, session)
+        return SessionResult(reply.request_id, True, await self._made(reply.value, wanted))
 
     @asynccontextmanager
     async def session(
@@ -267,12 +256,7 @@ class AsyncAgentBay:
         number, size = _positive("page", page, 1), _positive("limit", limit, 10)
         reply = await self._page(labels, size, "", status, image_id)
         for passed in range(1, number):
-            token = reply.value.next_token
-            if not token:
-                raise InvalidInputError(
-                    f"there is no page {number}: page {passed} is the last one",
-                    request_id=reply.request_id,
-                )
+            token = creation.next_token(reply, passed, number)
             reply = await self._page(labels, size, token, status, image_id)
         return SessionListResult.of(reply.request_id, reply.value, size)
 
@@ -350,6 +334,18 @@ class AsyncAgentBay:
             await self._end(AsyncSession(self, data.session_id), False)
             raise
         return reply
+
+    async def _made(self, data: actions.SessionData, params: CreateSessionParams) -> AsyncSession:
+        """The session that the service made, in the state that was asked for."""
+        session = AsyncSession(self, data.session_id)
+        replay = bool(params.enable_browser_replay)
+        session._adopt(data, image_id=params.image_id or "", replay=replay)
+        try:
+            await self._prepare(session, params)
+        except BaseException:
+            await self._end(session, False)
+            raise
+        return session
 
     async def _prepare(self, session: AsyncSession, params: CreateSessionParams) -> None:
         """Bring a new session into the state that was asked for."""

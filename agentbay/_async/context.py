@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
@@ -21,6 +21,7 @@ from .._results.sessions import OperationResult
 from ..errors import ClearanceTimeoutError, InvalidInputError
 from ..protocol import context_files as files
 from ..protocol import contexts as actions
+from ..protocol._checks import check_limits
 from ..protocol.context_files import ContextFileEntry
 from ..protocol.contexts import Context, ContextListParams
 
@@ -56,15 +57,10 @@ class AsyncContextService:
             create: Create it when there is none of that name.
             context_id: Its id; cannot be given with `create`.
         """
-        if not name and not context_id:
-            raise InvalidInputError("a context is found by its name or by its context_id")
-        if create and context_id:
-            raise InvalidInputError("create=True takes a name: the service chooses the id")
+        _check_search(name, context_id, create)
+        region = (self._region_id or None) if create else None
         call = actions.GetContext(
-            name=name,
-            context_id=context_id,
-            allow_create=create,
-            login_region_id=(self._region_id or None) if create else None,
+            name=name, context_id=context_id, allow_create=create, login_region_id=region
         )
         reply = await self._client.send(call)
         found = reply.value
@@ -93,22 +89,12 @@ class AsyncContextService:
             session_id: Only contexts of this session.
         """
         kept = params or ContextListParams()
-        reply = await self._client.send(
-            actions.ListContexts(
-                max_results=max_results or kept.max_results or _PAGE,
-                next_token=next_token or kept.next_token,
-                session_id=session_id or kept.session_id,
-            )
+        size, token = max_results or kept.max_results or _PAGE, next_token or kept.next_token
+        call = actions.ListContexts(
+            max_results=size, next_token=token, session_id=session_id or kept.session_id
         )
-        page = reply.value
-        return ContextListResult(
-            reply.request_id,
-            True,
-            page.contexts,
-            page.next_token,
-            page.max_results,
-            page.total_count,
-        )
+        reply = await self._client.send(call)
+        return ContextListResult(reply.request_id, True, *attrs.astuple(reply.value, recurse=False))
 
     @reported(OperationResult[bool])
     async def update(self, context: Context) -> OperationResult[bool]:
@@ -178,20 +164,16 @@ class AsyncContextService:
             max_results: How many entries a page may have.
             next_token: Where the page begins: `next_token` of the page before.
         """
-        by_token = max_results is not None or next_token is not None
+        paging: dict[str, Any] = {"page_number": page_number, "page_size": page_size}
+        if max_results is not None or next_token is not None:
+            paging = {"max_results": max_results, "next_token": next_token}
         call = files.ListContextFiles(
-            context_id=context_id,
-            parent_folder_path=parent_folder_path,
-            page_number=None if by_token else page_number,
-            page_size=None if by_token else page_size,
-            max_results=max_results,
-            next_token=next_token,
+            context_id=context_id, parent_folder_path=parent_folder_path, **paging
         )
         reply = await self._client.send(call)
         page = reply.value
-        return ContextFileListResult(
-            reply.request_id, True, page.entries, page.count, page.next_token or None
-        )
+        token = page.next_token or None
+        return ContextFileListResult(reply.request_id, True, page.entries, page.count, token)
 
     async def list_all_files(
         self, context_id: str, parent_folder_path: str
@@ -261,24 +243,18 @@ class AsyncContextService:
         started = await self._start_clear(context_id, timeout, poll_interval)
         if not started.success:
             return started
-        try:
-            with anyio.fail_after(timeout):
-                # Half of a short time limit, so that there is at least one look.
-                found = await self._cleared(context_id, min(poll_interval, timeout / 2))
-        except TimeoutError as exc:
-            raise ClearanceTimeoutError(
-                f"the context {context_id} was not cleared within {timeout:g} s",
-                request_id=started.request_id,
-            ) from exc
-        return attrs.evolve(found, request_id=started.request_id) if found.success else found
+        with anyio.move_on_after(timeout):
+            # Half of a short time limit, so that there is at least one look.
+            found = await self._cleared(context_id, min(poll_interval, timeout / 2))
+            return attrs.evolve(found, request_id=started.request_id) if found.success else found
+        reason = f"the context {context_id} was not cleared within {timeout:g} s"
+        raise ClearanceTimeoutError(reason, request_id=started.request_id)
 
     @reported(ClearContextResult)
     async def _start_clear(
         self, context_id: str, timeout: float, poll_interval: float
     ) -> ClearContextResult:
-        for name, value in (("timeout", timeout), ("poll_interval", poll_interval)):
-            if not value > 0:
-                raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r}")
+        check_limits(timeout=timeout, poll_interval=poll_interval)
         return await self.start_clear(context_id)
 
     async def _cleared(self, context_id: str, pause: float) -> ClearContextResult:
@@ -288,3 +264,10 @@ class AsyncContextService:
             if not found.success or found.status == "available":
                 return found
             _log.debug("the context %s is %s", context_id, found.status)
+
+
+def _check_search(name: str | None, context_id: str | None, create: bool) -> None:
+    if not name and not context_id:
+        raise InvalidInputError("a context is found by its name or by its context_id")
+    if create and context_id:
+        raise InvalidInputError("create=True takes a name: the service chooses the id")

@@ -18,6 +18,7 @@ from .._results.context import (
     ContextSyncResult,
 )
 from ..errors import AgentBayError, ContextNotFoundError, InvalidInputError
+from ..protocol._checks import check_limits
 from ..protocol.bindings import (
     BindContexts,
     InternalContext,
@@ -158,21 +159,13 @@ class AsyncContextManager(Resource):
         """
         if not contexts:
             raise InvalidInputError("name at least one context to bind")
-        if not timeout > 0:
-            raise InvalidInputError(f"timeout must be positive, in seconds, not {timeout!r}")
+        check_limits(timeout=timeout)
         items = [persistence_item(context) for context in contexts]
         call = BindContexts(self._session.session_id, items)
         request_id = (await self._session.get_client().send(call)).request_id
         waited = [context for context in contexts if _is_waited_for(context)]
         if wait_for_completion and waited:
-            try:
-                with anyio.fail_after(timeout):
-                    await self._bound(waited)
-            except TimeoutError as exc:
-                raise AgentBayError(
-                    f"the contexts are bound, and not there within {timeout:g} s",
-                    request_id=request_id,
-                ) from exc
+            await self._bound_within(waited, timeout, request_id)
         return ContextBindResult(request_id, True)
 
     @reported(ContextBindingsResult)
@@ -196,6 +189,16 @@ class AsyncContextManager(Resource):
         raise ContextNotFoundError(
             f"the service keeps no {kind} context for the session", request_id=reply.request_id
         )
+
+    async def _bound_within(
+        self, contexts: list[ContextSync | BetaContextMount], timeout: float, request_id: str
+    ) -> None:
+        try:
+            with anyio.fail_after(timeout):
+                await self._bound(contexts)
+        except TimeoutError as exc:
+            reason = f"the contexts are bound, and not there within {timeout:g} s"
+            raise AgentBayError(reason, request_id=request_id) from exc
 
     async def _bound(self, contexts: list[ContextSync | BetaContextMount]) -> None:
         """Wait until the session has the contexts, and their files."""

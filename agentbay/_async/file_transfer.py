@@ -19,18 +19,16 @@ from .._results.base import ApiResponse
 from .._results.file_system import DownloadResult, UploadResult
 from ..errors import AgentBayError, APIError
 from ..protocol import context_files as actions
+from ..protocol._checks import check_limits
 from ..protocol.bindings import InternalContext
 from . import _local_files as local_files
 from ._callbacks import tell
 from ._resource import Resource
-from ._sync_wait import SyncTask, check_limits
+from ._sync_wait import SyncTask
 
 R = TypeVar("R", bound=ApiResponse)
 
 _Progress = Callable[[int], object] | None
-
-# Where clients of the first generation put the context that they make with each session.
-_FIRST_GENERATION_PATH = "/temp/file-transfer"
 
 
 class AsyncFileTransfer(Resource):
@@ -53,12 +51,9 @@ class AsyncFileTransfer(Resource):
         facts: dict[str, Any] = {"path": remote_path}
         path = os.fspath(local_path)
         try:
-            check_limits(wait_timeout, poll_interval)
+            check_limits(wait_timeout=wait_timeout, poll_interval=poll_interval)
             actions.GetUploadUrl("unknown", remote_path)  # refuses a path that is none
-            size = await local_files.size_of(path)
-            async with local_files.opened(path) as file:
-                chunks = partial(_told, file, size, progress_cb)
-                await self._put(remote_path, chunks, size, content_type, facts)
+            await self._put_file(path, remote_path, content_type, progress_cb, facts)
             await self._sync(remote_path, "download", wait, wait_timeout, poll_interval, facts)
         except AgentBayError as exc:
             return _failed(UploadResult, exc, facts)
@@ -79,13 +74,11 @@ class AsyncFileTransfer(Resource):
         path = os.fspath(local_path)
         facts: dict[str, Any] = {"path": remote_path, "local_path": path}
         try:
-            check_limits(wait_timeout, poll_interval)
+            check_limits(wait_timeout=wait_timeout, poll_interval=poll_interval)
             actions.GetDownloadUrl("unknown", remote_path)  # refuses a path that is none
             await local_files.check_target(path, overwrite)
             await self._sync(remote_path, "upload", wait, wait_timeout, poll_interval, facts)
-            url = await self._download_url(remote_path, facts)
-            async with local_files.replacing(path, overwrite) as file:
-                await self._get(url, file, progress_cb, facts)
+            await self._get_file(remote_path, path, overwrite, progress_cb, facts)
         except AgentBayError as exc:
             return _failed(DownloadResult, exc, facts)
         return DownloadResult(success=True, **facts)
@@ -97,13 +90,27 @@ class AsyncFileTransfer(Resource):
             AgentBayError: The service keeps none.
         """
         if self._kept is None:
-            made = self._session.file_transfer_context_id
+            session, made = self._session, self._session.file_transfer_context_id
             if made:
-                self._kept = InternalContext(made, _FIRST_GENERATION_PATH, "file_transfer")
+                self._kept = InternalContext(made, session._file_transfer_path, "file_transfer")
             else:
-                self._kept = await self._session.context._internal("file_transfer")
-                self._session._file_transfer_context_id = self._kept.context_id
+                found = self._kept = await session.context._internal("file_transfer")
+                session._file_transfer_context_id = found.context_id
+                session._file_transfer_path = found.context_path
         return self._kept
+
+    async def _put_file(
+        self,
+        path: str,
+        remote_path: str,
+        content_type: str | None,
+        progress: _Progress,
+        facts: dict[str, Any],
+    ) -> None:
+        size = await local_files.size_of(path)
+        async with local_files.opened(path) as file:
+            chunks = partial(_told, file, size, progress)
+            await self._put(remote_path, chunks, size, content_type, facts)
 
     async def _put(
         self,
@@ -140,6 +147,18 @@ class AsyncFileTransfer(Resource):
         reply = await self._session.get_client().send(call)
         facts["request_id_download_url"] = facts["request_id"] = reply.request_id
         return reply.value.url
+
+    async def _get_file(
+        self,
+        remote_path: str,
+        path: str,
+        overwrite: bool,
+        progress: _Progress,
+        facts: dict[str, Any],
+    ) -> None:
+        url = await self._download_url(remote_path, facts)
+        async with local_files.replacing(path, overwrite) as file:
+            await self._get(url, file, progress, facts)
 
     async def _get(
         self, url: str, file: BinaryIO, progress: _Progress, facts: dict[str, Any]

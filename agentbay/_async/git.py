@@ -241,12 +241,14 @@ class AsyncGit(Resource):
             arguments = ["remote", "add", *(["-f"] if fetch else []), *pair]
             await self._git(arguments, repo_path, timeout_ms)
             return
+        line = self._add_or_replace(pair, repo_path, fetch)
+        await self._run("remote", line, lines.limit(timeout_ms, lines.DEFAULT_LIMIT))
+
+    def _add_or_replace(self, pair: list[str], repo_path: str, fetch: bool) -> str:
         quoting = self._quoting()
         ways = (quoting.git(["remote", way, *pair], repo_path) for way in ("add", "set-url"))
         line = " || ".join(ways)
-        if fetch:
-            line = f"( {line} ) && {quoting.git(['fetch', name], repo_path)}"
-        await self._run("remote", line, lines.limit(timeout_ms, lines.DEFAULT_LIMIT))
+        return f"( {line} ) && {quoting.git(['fetch', pair[0]], repo_path)}" if fetch else line
 
     async def remote_get(
         self, repo_path: str, name: str, *, timeout_ms: int | None = None

@@ -23,7 +23,6 @@ from .._results.sessions import DeleteResult, McpTool, OperationResult
 from ..errors import (
     AgentBayError,
     APIError,
-    InvalidInputError,
     ProtocolError,
     RateLimitError,
     SessionError,
@@ -32,6 +31,7 @@ from ..errors import (
 )
 from ..protocol import sessions as actions
 from ..protocol._calls import Action
+from ..protocol._checks import check_limits
 from ..protocol._wire import WireError, from_json
 from ..protocol.metrics import GetMetrics
 
@@ -82,7 +82,7 @@ async def pause(
         timeout: Seconds to wait.
         poll_interval: Seconds between two looks at the state; the first ones come sooner.
     """
-    _check_limits(timeout, poll_interval)
+    check_limits(timeout=timeout, poll_interval=poll_interval)
     reply = await session.get_client().send(actions.PauseSession(session.session_id))
     await _until(session, "PAUSED", timeout, poll_interval, reply.request_id)
     return SessionPauseResult(reply.request_id, True, "PAUSED")
@@ -101,7 +101,7 @@ async def resume(
         timeout: Seconds to wait.
         poll_interval: Seconds between two looks at the state; the first ones come sooner.
     """
-    _check_limits(timeout, poll_interval)
+    check_limits(timeout=timeout, poll_interval=poll_interval)
     reply = await session.get_client().send(actions.ResumeSession(session.session_id))
     data = await _until(session, "RUNNING", timeout, poll_interval, reply.request_id)
     _renew(session, data)
@@ -182,12 +182,6 @@ async def _ended(session: AsyncSession) -> None:
         while (found := await _ask(session, call)) is None or found.status != _ENDED:
             await anyio.sleep(pause)
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
-
-
-def _check_limits(timeout: float, poll_interval: float) -> None:
-    for name, value in (("timeout", timeout), ("poll_interval", poll_interval)):
-        if not value > 0:
-            raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r}")
 
 
 async def _until(

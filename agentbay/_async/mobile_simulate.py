@@ -87,17 +87,14 @@ class AsyncMobileSimulateService:
             InvalidInputError: There is no `context_sync`.
             AgentBayError: The context cannot be read.
         """
-        folder = _folder(context_sync)
+        folder, context_id = _folder(context_sync), context_sync.context_id
         call = ListContextFiles(
-            context_id=context_sync.context_id,
-            parent_folder_path=folder,
-            page_number=1,
-            page_size=50,
+            context_id=context_id, parent_folder_path=folder, page_number=1, page_size=50
         )
         entries = (await self._bay.client.send(call)).value.entries
         if not any(entry.file_name == MOBILE_INFO_FILE for entry in entries):
             return False
-        self._use(context_sync.context_id, folder, is_internal=False)
+        self._use(context_id, folder, is_internal=False)
         return True
 
     async def upload_mobile_info(

@@ -15,6 +15,7 @@ import anyio
 import attrs
 
 from ..errors import AgentBayError, InvalidInputError, ProcessError, ProcessTimeoutError
+from ..protocol._checks import check_limits
 from ..protocol.command import Shell
 from . import _process_scripts as scripts
 from ._resource import Resource
@@ -99,8 +100,7 @@ class AsyncProcessHandle(Resource):
         Example:
             code = await process.wait(timeout=600)
         """
-        if timeout is not None and not timeout > 0:
-            raise InvalidInputError(f"timeout must be positive, in seconds, not {timeout!r}")
+        check_limits(timeout=timeout)
         with anyio.move_on_after(timeout):
             pause = _FIRST_PAUSE
             while (code := await self.poll()) is None:

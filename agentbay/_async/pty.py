@@ -11,9 +11,10 @@ import anyio
 
 from .._results.pty import PtySession
 from ..errors import InvalidInputError
-from ..protocol.pty import VARIABLES, ConnectPty, CreatePty, KillPty, ListPtys
+from ..protocol._frames import Method
+from ..protocol.pty import VARIABLES, ConnectPty, CreatePty, KillPty, ListPtys, PtyReference
 from ._resource import Resource
-from ._terminal import LIMIT, Terminal, refusals, seconds
+from ._terminal import LIMIT, OnData, Terminal, refusals, seconds
 from .pty_handle import AsyncPtyHandle
 
 if TYPE_CHECKING:
@@ -67,15 +68,8 @@ class AsyncPty(Resource):
             limit = LIMIT if timeout_s is None else seconds(timeout_s)
             variables = {**VARIABLES, **_mapping(envs)}
             call = CreatePty(cols, rows, cwd, variables, shell)
-        terminal = await self._listen(on_data)
-        try:
-            with refusals():
-                reply = await terminal.connection.call(call, timeout=limit)
-        except BaseException:
-            terminal.end()
-            raise
+        terminal = await self._taking_part(call, on_data, limit)
         terminal.size = call.cols, call.rows
-        terminal.identify(reply.value.pty_session_id)
         return AsyncPtyHandle(terminal, created=True)
 
     async def list(self) -> builtins.list[PtySession]:
@@ -111,15 +105,7 @@ class AsyncPty(Resource):
         """
         with refusals():
             call = ConnectPty(pty_session_id)
-        terminal = await self._listen(on_data)
-        try:
-            with refusals(pty_session_id):
-                reply = await terminal.connection.call(call, timeout=LIMIT)
-        except BaseException:
-            terminal.end()
-            raise
-        terminal.identify(reply.value.pty_session_id or pty_session_id)
-        return AsyncPtyHandle(terminal)
+        return AsyncPtyHandle(await self._taking_part(call, on_data, LIMIT, pty_session_id))
 
     async def kill(self, pty_session_id: str) -> None:
         """End a terminal and what runs in it. Who waits for it is let go.
@@ -140,6 +126,20 @@ class AsyncPty(Resource):
             for terminal in self._known():
                 if terminal.id == pty_session_id and terminal.connection is connection:
                     group.start_soon(terminal.killed)
+
+    async def _taking_part(
+        self, call: Method[PtyReference], on_data: OnData | None, timeout: float, id: str = ""
+    ) -> Terminal:
+        """Listen, ask for a terminal, and say which one it is that is listened to."""
+        terminal = await self._listen(on_data)
+        try:
+            with refusals(id):
+                reply = await terminal.connection.call(call, timeout=timeout)
+        except BaseException:
+            terminal.end()
+            raise
+        terminal.identify(reply.value.pty_session_id or id)
+        return terminal
 
     async def _listen(
         self, on_data: Callable[[bytes], Awaitable[object] | None] | None

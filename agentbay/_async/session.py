@@ -20,8 +20,8 @@ from .._results.sessions import (
     OperationResult,
     SessionInfo,
 )
-from ..errors import InvalidInputError, SessionError, ToolError
-from ..protocol._checks import check_labels
+from ..errors import SessionError
+from ..protocol._checks import check_labels, check_limits
 from ._session_core import SessionCore
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         SessionStatusResult,
     )
     from .._transport import ApiClient
-    from ..protocol import _calls as calls
     from ..protocol import key_names
     from ..protocol import sessions as actions
     from . import _websocket as websocket
@@ -56,9 +55,11 @@ if TYPE_CHECKING:
 else:
     actions = Deferred("agentbay.protocol.sessions")
     websocket = Deferred("agentbay._async._websocket")
-    calls = Deferred("agentbay.protocol._calls")
     key_names = Deferred("agentbay.protocol.key_names")
     lifecycle = Deferred("agentbay._async.lifecycle")
+
+# Where the first generation of the service has the context for transfers.
+_FILE_TRANSFER_PATH = "/temp/file-transfer"
 
 
 class AsyncSession(SessionCore):
@@ -81,6 +82,7 @@ class AsyncSession(SessionCore):
         self._enable_browser_replay = False
         self._record_context_id: str | None = None
         self._file_transfer_context_id: str | None = None
+        self._file_transfer_path = _FILE_TRANSFER_PATH
         client = agent_bay.client
         self._connections = LoopLocal(lambda: websocket.Connection(client))
 
@@ -475,22 +477,15 @@ class AsyncSession(SessionCore):
             result = await session.call_mcp_tool("shell", {"command": "ls", "timeout_ms": 1000})
             print(result.data)
         """
-        for name, value in (("read_timeout", read_timeout), ("connect_timeout", connect_timeout)):
-            if value is not None and not value > 0:
-                raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r}")
+        limits = {"timeout": read_timeout, "connect_timeout": connect_timeout}
+        check_limits(read_timeout=read_timeout, connect_timeout=connect_timeout)
+        arguments = key_names.with_key_names(tool_name, dict(args))
         reply = await self._send_tool(
-            tool_name,
-            key_names.with_key_names(tool_name, dict(args)),
-            timeout=read_timeout,
-            connect_timeout=connect_timeout,
-            auto_gen_session=auto_gen_session,
+            tool_name, arguments, auto_gen_session=auto_gen_session, **limits
         )
+        if reply.value.is_error:
+            raise self._refused(tool_name, reply)
         content = reply.value
-        if content.is_error:
-            number, _ = calls.split_failure(content.text)
-            code = "" if number is None else str(number)
-            facts = {"request_id": reply.request_id, "code": code}
-            raise ToolError(content.text or calls.NO_REASON, tool=tool_name, **facts)
         return McpToolResult(reply.request_id, True, content.text, content=content.pieces)
 
     async def get_status(self) -> SessionStatusResult:

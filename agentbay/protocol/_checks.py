@@ -41,6 +41,17 @@ def check_labels(labels: object) -> dict[str, str]:
     return dict(cast(Mapping[str, str], labels))
 
 
+def check_limits(**limits: float | None) -> None:
+    """Refuse times that nobody can wait; None stands for no time of the caller's.
+
+    Raises:
+        InvalidInputError: One is not positive.
+    """
+    for name, value in limits.items():
+        if value is not None and not value > 0:
+            raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r}")
+
+
 def check_port(port: object) -> int:
     """Refuse a port that the service does not link to.
 
