@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import anyio
 import pytest
 
 from agentbay import AsyncAgentBay, AsyncSession, ToolError
@@ -74,16 +75,20 @@ async def test_metrics_are_those_of_the_session(session: AsyncSession) -> None:
     first = (await session.get_metrics()).unwrap()
     await shell(session, f"({BURN}) > /dev/null 2>&1 &")
     block = "import time; x = bytearray(200_000_000); time.sleep(100)"
-    await shell(session, f"python3 -c '{block}' > /dev/null 2>&1 & sleep 1")
+    await shell(session, f"python3 -c '{block}' > /dev/null 2>&1 &")
 
-    second = (await session.get_metrics()).unwrap()
+    with anyio.fail_after(30):
+        second = first
+        while second.mem_used < 200_000_000:
+            await anyio.sleep(0.2)
+            second = (await session.get_metrics()).unwrap()
 
     assert second.cpu_count >= 1
     assert first.cpu_used_pct <= 1
     # Others may use the processors as well, so that little is left for the session.
     assert 2 <= second.cpu_used_pct <= 100
     assert first.mem_used < 50_000_000
-    assert 200_000_000 <= second.mem_used <= 300_000_000
+    assert second.mem_used <= 300_000_000
     assert second.mem_total > second.mem_used
     assert 0 < second.disk_used <= second.disk_total
     assert datetime.fromisoformat(second.timestamp).tzinfo is not None
