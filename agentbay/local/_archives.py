@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ._blobs import BlobWriter
 from ._entries import ARCHIVE, Entry, displaced
@@ -103,6 +103,9 @@ class _Packed:
         return Entry(name, "file", 0o644, 0, size, sha, origin=ARCHIVE)
 
     def close(self) -> None:
+        # Before the blob: what it holds back would be written when it is collected.
+        with suppress(OSError):
+            self._gzip.close()
         self._blob.close()
 
 

@@ -205,8 +205,16 @@ async def test_a_terminal_that_nobody_looks_at_goes_on(place: Place, session: As
 
 
 async def test_no_process_is_left_when_the_client_goes_before_the_answer(
-    place: Place, session: AsyncSession
+    place: Place, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun = Terminal.begun
+
+    async def begun_late(terminal: Terminal) -> None:
+        # The answer comes too soon for a client to go before it.
+        await begun(terminal)
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(Terminal, "begun", begun_late)
     async with raw_socket(session.ws_url, session.token) as raw:
         local = place.local(session)
         await raw.send(SERVER, {"method": "pty.create", "params": {}})
