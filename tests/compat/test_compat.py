@@ -15,7 +15,7 @@ pytest.importorskip("uvicorn")
 
 DRIVE = Path(__file__).with_name("drive.py")
 KEY = "akm-compat"
-VENDOR = "AGENTBAY_COMPAT_PYTHON"
+VENDOR = "COMPAT_PYTHON"
 
 
 @pytest.fixture(scope="module")
