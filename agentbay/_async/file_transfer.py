@@ -71,14 +71,13 @@ class AsyncFileTransfer(Resource):
         progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> DownloadResult:
         """Fetch a file; `AsyncFileSystem.download_file` says what each argument means."""
-        path = os.fspath(local_path)
-        facts: dict[str, Any] = {"path": remote_path, "local_path": path}
+        facts: dict[str, Any] = {"path": remote_path, "local_path": os.fspath(local_path)}
         try:
             check_limits(wait_timeout=wait_timeout, poll_interval=poll_interval)
             actions.GetDownloadUrl("unknown", remote_path)  # refuses a path that is none
-            await local_files.check_target(path, overwrite)
+            await local_files.check_target(facts["local_path"], overwrite)
             await self._sync(remote_path, "upload", wait, wait_timeout, poll_interval, facts)
-            await self._get_file(remote_path, path, overwrite, progress_cb, facts)
+            await self._get_file(overwrite, progress_cb, facts)
         except AgentBayError as exc:
             return _failed(DownloadResult, exc, facts)
         return DownloadResult(success=True, **facts)
@@ -148,16 +147,9 @@ class AsyncFileTransfer(Resource):
         facts["request_id_download_url"] = facts["request_id"] = reply.request_id
         return reply.value.url
 
-    async def _get_file(
-        self,
-        remote_path: str,
-        path: str,
-        overwrite: bool,
-        progress: _Progress,
-        facts: dict[str, Any],
-    ) -> None:
-        url = await self._download_url(remote_path, facts)
-        async with local_files.replacing(path, overwrite) as file:
+    async def _get_file(self, overwrite: bool, progress: _Progress, facts: dict[str, Any]) -> None:
+        url = await self._download_url(facts["path"], facts)
+        async with local_files.replacing(facts["local_path"], overwrite) as file:
             await self._get(url, file, progress, facts)
 
     async def _get(
