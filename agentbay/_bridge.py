@@ -161,7 +161,7 @@ class _Entered(AbstractContextManager[T]):
             if not self._hold.value.done():
                 _result(task.outcome)
             return _result(self._hold.value)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: what was entered is left again
             task.cancel()
             raise
 
@@ -210,7 +210,7 @@ class _Hold(Generic[T]):
             self.value.set_result(value)
             try:
                 await self._left.wait()
-            except BaseException:
+            except BaseException:  # cancelled too
                 # Interrupted before the body ran, or the program ends in the middle of it.
                 _shield(scope)
                 await self._manager.__aexit__(*sys.exc_info())

@@ -70,7 +70,7 @@ class FileExchange:
         self._scope.deadline = math.inf
         try:
             return await step(*args)
-        except Exception as exc:
+        except Exception as exc:  # the caller's, of whatever class: told from those of httpx
             self._own = exc
             raise
         finally:

@@ -51,7 +51,7 @@ class Bridge:
     def _run(self) -> None:
         try:
             anyio.run(self._serve, backend="asyncio")
-        except BaseException as exc:
+        except BaseException as exc:  # the thread's boundary: told to its starter
             if not self._ready.done():
                 self._ready.set_exception(exc)
             # Python 3.12 starts no thread while the interpreter ends, not even the one that
@@ -184,7 +184,7 @@ class Task(Generic[T]):
             either: list[Future[Any]] = [until, self.outcome]
             while not wait(either, _POLL, FIRST_COMPLETED).done:
                 self._check()
-        except BaseException:
+        except BaseException:  # Ctrl-C, and what any signal handler raises
             self.cancel()
             raise
 
@@ -215,7 +215,7 @@ class Task(Generic[T]):
             try:
                 with anyio.CancelScope() as self._scope:
                     self.outcome.set_result(await self._func())
-            except BaseException as exc:
+            except BaseException as exc:  # an exit too: what reached the loop would end it
                 if isinstance(exc, anyio.get_cancelled_exc_class()):
                     raise  # the loop is being stopped
                 self.outcome.set_exception(exc)  # for the caller only: see the class

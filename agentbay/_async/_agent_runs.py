@@ -168,7 +168,7 @@ class Run:
                 late = time.monotonic() >= deadline or self.looks == looks
                 if late and not self.over:
                     return await self._expire(limit, terminate=at_limit)
-        except BaseException:
+        except BaseException:  # cancelled above all: who waited gives the task up
             if at_cancel and not self.over:
                 await self.terminate(_LAST_STOP_LIMIT)
                 self.give_up(AgentError("the wait for the task was cancelled"), CANCELLED)

@@ -106,7 +106,7 @@ async def begin_stream(
     background.start(partial(run.drive, connection, call))
     try:
         await run.opened()
-    except BaseException:
+    except BaseException:  # cancelled too: nobody else has the run
         run.abandon()
         raise
     return run

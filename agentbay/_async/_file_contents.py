@@ -118,7 +118,7 @@ async def _write_staged(
         for chunk in chunks:
             await session._call(WriteFile(part, chunk, WriteMode.APPEND))
         return await _finish(session, path, part, mode, decoder)
-    except BaseException:
+    except BaseException:  # cancelled too: half a file is left
         # What stopped the write counts, not that the session is out of reach.
         with anyio.move_on_after(10, shield=True), suppress(AgentBayError):
             await session._call(Shell(f"rm -f -- {shlex.quote(part)} {shlex.quote(part)}.out"))

@@ -88,7 +88,7 @@ class Line:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             self.pending.pop(key, None)
             raise WsConnectionClosedError(sent=False) from None
-        except BaseException:
+        except BaseException:  # cancelled too: nobody waits for the answer
             self.pending.pop(key, None)
             raise
 

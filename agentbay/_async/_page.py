@@ -115,7 +115,7 @@ def _steps(page: Page, options: dict[str, Any]) -> _Steps:
         picture: bytes = yield page.screenshot(**options)
     except GeneratorExit:  # nobody goes on with the steps, so nothing can be awaited
         raise
-    except BaseException:
+    except BaseException:  # whatever stopped it, the page is the user's
         yield page.set_viewport_size(viewport)
         raise
     yield page.set_viewport_size(viewport)
@@ -129,7 +129,7 @@ async def _finish(steps: _Steps, pending: Awaitable[Any]) -> bytes:
                 value = await pending
             except GeneratorExit:
                 raise
-            except BaseException as exc:
+            except BaseException as exc:  # cancelled too: the steps clean up
                 await _give_up(steps, exc)
                 raise
             pending = steps.send(value)

@@ -330,7 +330,7 @@ class AsyncAgentBay:
             )
         try:
             await anyio.sleep(0)  # noqa: ASYNC115 - anyio.lowlevel costs import time
-        except BaseException:
+        except BaseException:  # cancelled: nobody else knows of the session
             await self._end(AsyncSession(self, data.session_id), False)
             raise
         return reply
@@ -342,7 +342,7 @@ class AsyncAgentBay:
         session._adopt(data, image_id=params.image_id or "", replay=replay)
         try:
             await self._prepare(session, params)
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else knows of the session
             await self._end(session, False)
             raise
         return session

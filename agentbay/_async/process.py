@@ -229,7 +229,7 @@ async def start(
         process._pid = look.pid
     except ProcessError:  # the session refused to start it
         raise
-    except BaseException:
+    except BaseException:  # cancelled too
         # Nobody would know of a process whose start was not waited for.
         with anyio.move_on_after(10, shield=True), suppress(AgentBayError):
             await process.kill()

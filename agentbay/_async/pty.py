@@ -135,7 +135,7 @@ class AsyncPty(Resource):
         try:
             with refusals(id):
                 reply = await terminal.connection.call(call, timeout=timeout)
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else ends the listening
             terminal.end()
             raise
         terminal.identify(reply.value.pty_session_id or id)

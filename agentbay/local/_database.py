@@ -120,7 +120,7 @@ class Database:
             try:
                 yield database
                 database.commit()
-            except BaseException:
+            except BaseException:  # nothing of it is kept, whatever stopped it
                 database.rollback()
                 raise
 
@@ -142,7 +142,7 @@ def _open(directory: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as exc:
         database.close()
         raise EngineError("Context.StoreUnusable", f"{path}: {exc}", status=500) from exc
-    except BaseException:
+    except BaseException:  # nobody else closes it, whatever stopped it
         database.close()
         raise
     return database
@@ -180,6 +180,6 @@ def _create_tables(database: sqlite3.Connection) -> None:
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {len(_SCHEMAS)}")
         database.commit()
-    except BaseException:
+    except BaseException:  # half a schema is no schema, whatever stopped it
         database.rollback()
         raise

@@ -92,7 +92,7 @@ async def receive_socket(connection: socket.socket) -> tuple[Reply, socket.socke
         reply = Reply(parse_reply(line)[0])
         if received and received[0] is None:
             raise ToolFailure("the session sent something that is not a TCP connection")
-    except BaseException:
+    except BaseException:  # cancelled too: nobody else closes them
         for sock in received:
             if sock is not None:
                 sock.close()

@@ -143,7 +143,7 @@ class Interpreter:
         sock = await sandbox.open("interpreter", arguments, time_limit=_OPEN_LIMIT)
         try:
             self._stream = await anyio.abc.UNIXSocketStream.from_socket(sock)
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else closes it
             sock.close()
             raise
         self._received = BufferedByteReceiveStream(self._stream)

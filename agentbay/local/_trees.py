@@ -150,7 +150,7 @@ def download(
         ]
         if unpack is not None:
             entries = sending.unpack(entries, unpack, store.room(context_id))
-    except BaseException:
+    except BaseException:  # whatever stopped it
         # The guest waits for a stream: it is to end, and not to be taken for a complete one.
         connection.shutdown(socket.SHUT_RDWR)
         raise

@@ -116,7 +116,7 @@ class Sandbox:
             raise await sandbox._failed(f"no answer within {_START_LIMIT:.0f} seconds") from exc
         except ConnectionLost as exc:
             raise await sandbox._failed("it ended at once") from exc
-        except BaseException:
+        except BaseException:  # cancelled too: processes and files would stay
             await sandbox.close()
             raise
         return sandbox
@@ -345,7 +345,7 @@ class Sandbox:
             with theirs:
                 ours.setblocking(False)
                 await self._send_descriptor(theirs)
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else closes it
             ours.close()
             raise
         return ours

@@ -146,7 +146,7 @@ class LocalTransport(httpx.AsyncBaseTransport):
             raise httpx.RemoteProtocolError("the local engine sent no reply") from exc
         except RuntimeError as exc:
             raise httpx.ConnectError("the local engine has stopped") from exc
-        except BaseException:
+        except BaseException:  # cancelled too: the engine's loop does not notice
             _soon(portal, exchange.close)
             raise
         stream = _Body(portal, exchange)

@@ -161,7 +161,7 @@ def _write_and_rename(target: str, content: bytes, existing: os.stat_result | No
         finally:
             os.close(descriptor)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException:  # nothing half-written stays, whatever stopped it
         with suppress(OSError):
             os.unlink(temporary)
         raise

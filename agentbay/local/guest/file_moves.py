@@ -32,7 +32,7 @@ def _copy_and_delete(source: str, destination: str) -> None:
     try:
         _copy(source, temporary)
         rename_exclusively(temporary, destination)
-    except BaseException:
+    except BaseException:  # nothing half-copied stays, whatever stopped it
         _delete(temporary, complain=False)
         raise
     _delete(source, complain=True)

@@ -77,7 +77,7 @@ def _replacing(path: str) -> Generator[IO[bytes], None, None]:
             file.flush()
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)
-        except BaseException:
+        except BaseException:  # nothing half-fetched stays, whatever stopped it
             os.unlink(file.name)
             raise
 
@@ -103,7 +103,7 @@ def _packed(directory: str) -> str:
             with archive:
                 for path in _members(directory):
                     archive.write(path, os.path.relpath(path, directory))
-        except BaseException:
+        except BaseException:  # nothing half-packed stays, whatever stopped it
             os.unlink(file.name)
             raise
     return file.name

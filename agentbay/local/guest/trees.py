@@ -254,7 +254,7 @@ class _Tree:
         try:
             make(temporary)
             _move(temporary, self._full(name))
-        except BaseException:
+        except BaseException:  # nothing half-made stays, whatever stopped it
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
