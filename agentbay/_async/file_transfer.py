@@ -19,6 +19,7 @@ from .._results.base import ApiResponse
 from .._results.file_system import DownloadResult, UploadResult
 from ..errors import AgentBayError, APIError
 from ..protocol import context_files as actions
+from ..protocol._calls import check_path
 from ..protocol._checks import check_limits
 from ..protocol.bindings import InternalContext
 from . import _local_files as local_files
@@ -52,7 +53,7 @@ class AsyncFileTransfer(Resource):
         path = os.fspath(local_path)
         try:
             check_limits(wait_timeout=wait_timeout, poll_interval=poll_interval)
-            actions.GetUploadUrl("unknown", remote_path)  # refuses a path that is none
+            check_path("remote_path", remote_path)
             await self._put_file(path, remote_path, content_type, progress_cb, facts)
             await self._sync(remote_path, "download", wait, wait_timeout, poll_interval, facts)
         except AgentBayError as exc:
@@ -74,7 +75,7 @@ class AsyncFileTransfer(Resource):
         facts: dict[str, Any] = {"path": remote_path, "local_path": os.fspath(local_path)}
         try:
             check_limits(wait_timeout=wait_timeout, poll_interval=poll_interval)
-            actions.GetDownloadUrl("unknown", remote_path)  # refuses a path that is none
+            check_path("remote_path", remote_path)
             await local_files.check_target(facts["local_path"], overwrite)
             await self._sync(remote_path, "upload", wait, wait_timeout, poll_interval, facts)
             await self._get_file(overwrite, progress_cb, facts)

@@ -23,8 +23,6 @@ T = TypeVar("T")
 ACTION_HANDLERS: dict[type[Action[Any]], Callable[[Engine, Any], Awaitable[Any]]] = {}
 TOOL_HANDLERS: dict[type[Tool[Any]], Callable[[Sandbox, Any], Awaitable[Any]]] = {}
 
-_LATER = "this release of the engine has commands, files, contexts and links"
-
 # What the engine does not do, and why: by the class of the request, or by its module.
 UNSUPPORTED: dict[str, str] = {
     "agent": "there is no model that could do tasks",
@@ -33,7 +31,6 @@ UNSUPPORTED: dict[str, str] = {
     "browser": "sessions have no browser",
     "browser_operator": "sessions have no browser",
     "computer": "sessions have no desktop",
-    "git": _LATER,
     "mobile": "there is no Android device",
     "network": "each session has a network of its own, which other machines cannot join",
     "ui": "sessions have no desktop",
@@ -66,7 +63,7 @@ def named(registry: dict[str, T], name: str) -> T | None:
 def why_not(kind: type[Action[Any]] | type[Tool[Any]]) -> str:
     """Why the engine does not do this."""
     module = kind.__module__.rpartition(".")[2]
-    return UNSUPPORTED.get(kind.__name__) or UNSUPPORTED.get(module) or _LATER
+    return UNSUPPORTED.get(kind.__name__) or UNSUPPORTED.get(module) or "it is not part of it"
 
 
 def handles(

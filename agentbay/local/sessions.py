@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 import secrets
 import string
@@ -26,9 +25,10 @@ from . import direct, images, skills
 from ._dispatch import handles
 from ._errors import EngineError
 from ._life import Life, Lifetime
+from ._policies import check_bindings
 from ._threads import in_thread
 from .engine import Engine
-from .session import LocalSession, check_policy
+from .session import LocalSession
 
 _PAGE, _LARGEST_PAGE = 10, 100
 
@@ -42,7 +42,7 @@ async def create(engine: Engine, call: actions.CreateSession) -> SessionData:
     image_id = images.check_image(call.image_id)
     lifetime = Lifetime.asked(call.timeout, call.max_runtime, call.manual_release)
     contexts = call.persistence_data_list or []
-    await in_thread(_check_contexts, engine, contexts)
+    await in_thread(check_bindings, engine.store, contexts)
     copies = await in_thread(_skills, engine, call)
     session_id = f"session-{_letters(17)}"
     sandbox = await engine.start_sandbox(session_id, copies=copies)
@@ -181,23 +181,6 @@ def _is_contract_client(call: actions.CreateSession) -> bool:
     if match is None or call.vpc_resource is None:
         return False
     return (int(match[1]), int(match[2])) < _FIRST_WRAPPED
-
-
-def _check_contexts(engine: Engine, items: list[PersistenceItem]) -> None:
-    paths = [posixpath.normpath(item.path) for item in items]
-    for item, path in zip(items, paths, strict=True):
-        if not path.startswith("/") or path == "/":
-            raise EngineError(
-                "InvalidParameter", f"a context needs an absolute path, not {item.path!r}"
-            )
-        others = [other for other in paths if other is not path]
-        if any(path == other or other.startswith(f"{path}/") for other in others):
-            raise EngineError("PathAlreadyBound", f"two contexts share the path {path}")
-        if item.type or item.mount_config:
-            raise EngineError("Unsupported", "the local engine does not have mounts of contexts")
-        check_policy(item.policy)
-        if engine.store.get_context(id=item.context_id) is None:
-            raise EngineError("Context.NotFound", f"there is no context {item.context_id}")
 
 
 def _downloads(item: PersistenceItem) -> bool:

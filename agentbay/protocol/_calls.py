@@ -292,5 +292,14 @@ def not_blank(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
 
 def a_path(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     """An attrs validator: text that can name a file."""
+    check_path(attribute.name, value)
+
+
+def check_path(name: str, value: object) -> None:
+    """Refuse what cannot name a file.
+
+    Raises:
+        InvalidInputError: It is not text, is empty, or holds NUL.
+    """
     if not isinstance(value, str) or not value or "\0" in value:
-        raise InvalidInputError(f"{attribute.name} must be the path of a file, not {value!r}")
+        raise InvalidInputError(f"{name} must be the path of a file, not {value!r}")
