@@ -331,7 +331,8 @@ async def test_cancelling_leaves_no_process(tmp_path: Path) -> None:
         await until(mark.exists)
         group.cancel_scope.cancel()
     assert time.monotonic() - begun < 4
-    assert descendants(os.getpid()) <= before
+    # Cancelled while it was being started, it is killed at once and collected a moment later.
+    await until(lambda: descendants(os.getpid()) <= before)
 
 
 async def test_a_session_that_is_gone_is_an_error(tmp_path: Path) -> None:
