@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ._async.watch import AsyncFileWatch as AsyncFileWatch
     from ._async.window import AsyncWindowManager as AsyncWindowManager
     from ._config import Config as Config
+    from ._deadline import Deadline as Deadline
     from ._params import ContextSync as ContextSync
     from ._params import CreateSessionParams as CreateSessionParams
     from ._params.browser import BrowserContext as BrowserContext
@@ -130,6 +131,7 @@ if TYPE_CHECKING:
     from ._results.ui import UIElementListResult as UIElementListResult
     from ._results.window import WindowInfoResult as WindowInfoResult
     from ._results.window import WindowListResult as WindowListResult
+    from ._retry import RetryPolicy as RetryPolicy
     from ._sync.agent import Agent as Agent
     from ._sync.agent import AgentBrowser as AgentBrowser
     from ._sync.agent import AgentComputer as AgentComputer
@@ -169,6 +171,7 @@ if TYPE_CHECKING:
     from .errors import AgentTimeoutError as AgentTimeoutError
     from .errors import APIError as APIError
     from .errors import ApplicationError as ApplicationError
+    from .errors import Attempt as Attempt
     from .errors import AuthenticationError as AuthenticationError
     from .errors import BrowserError as BrowserError
     from .errors import BrowserTimeoutError as BrowserTimeoutError
@@ -236,22 +239,9 @@ if TYPE_CHECKING:
     from .protocol.computer import ScreenSize as ScreenSize
     from .protocol.computer import ScrollDirection as ScrollDirection
     from .protocol.context_files import ContextFileEntry as ContextFileEntry
-    from .protocol.contexts import BWList as BWList
     from .protocol.contexts import Context as Context
     from .protocol.contexts import ContextListParams as ContextListParams
     from .protocol.contexts import ContextStatusData as ContextStatusData
-    from .protocol.contexts import DeletePolicy as DeletePolicy
-    from .protocol.contexts import DownloadPolicy as DownloadPolicy
-    from .protocol.contexts import DownloadStrategy as DownloadStrategy
-    from .protocol.contexts import ExtractPolicy as ExtractPolicy
-    from .protocol.contexts import Lifecycle as Lifecycle
-    from .protocol.contexts import MappingPolicy as MappingPolicy
-    from .protocol.contexts import RecyclePolicy as RecyclePolicy
-    from .protocol.contexts import SyncPolicy as SyncPolicy
-    from .protocol.contexts import UploadMode as UploadMode
-    from .protocol.contexts import UploadPolicy as UploadPolicy
-    from .protocol.contexts import UploadStrategy as UploadStrategy
-    from .protocol.contexts import WhiteList as WhiteList
     from .protocol.extension import Extension as Extension
     from .protocol.extension import ExtensionOption as ExtensionOption
     from .protocol.extra_configs import AppManagerRule as AppManagerRule
@@ -268,6 +258,19 @@ if TYPE_CHECKING:
     from .protocol.sessions import SessionStatus as SessionStatus
     from .protocol.skills import ContextSkills as ContextSkills
     from .protocol.skills import SkillInfo as SkillInfo
+    from .protocol.sync_policy import BWList as BWList
+    from .protocol.sync_policy import DeletePolicy as DeletePolicy
+    from .protocol.sync_policy import DownloadPolicy as DownloadPolicy
+    from .protocol.sync_policy import DownloadStrategy as DownloadStrategy
+    from .protocol.sync_policy import ExtractPolicy as ExtractPolicy
+    from .protocol.sync_policy import Lifecycle as Lifecycle
+    from .protocol.sync_policy import MappingPolicy as MappingPolicy
+    from .protocol.sync_policy import RecyclePolicy as RecyclePolicy
+    from .protocol.sync_policy import SyncPolicy as SyncPolicy
+    from .protocol.sync_policy import UploadMode as UploadMode
+    from .protocol.sync_policy import UploadPolicy as UploadPolicy
+    from .protocol.sync_policy import UploadStrategy as UploadStrategy
+    from .protocol.sync_policy import WhiteList as WhiteList
     from .protocol.ui import UIElement as UIElement
     from .protocol.window import Window as Window
 
@@ -325,8 +328,9 @@ _HOME = {
     "AsyncTaskExecution": "._async.agent_task",
     "AsyncUI": "._async.ui",
     "AsyncWindowManager": "._async.window",
+    "Attempt": ".errors",
     "AuthenticationError": ".errors",
-    "BWList": ".protocol.contexts",
+    "BWList": ".protocol.sync_policy",
     "BaseResult": "._aliases",
     "BetaContextMount": "._params.mounts",
     "BetaContextMountAccessMode": "._params.mounts",
@@ -383,14 +387,15 @@ _HOME = {
     "ContextSyncResult": "._results.context",
     "CreateSessionParams": "._params",
     "CursorPosition": ".protocol.computer",
-    "DeletePolicy": ".protocol.contexts",
+    "Deadline": "._deadline",
+    "DeletePolicy": ".protocol.sync_policy",
     "DeleteResult": "._results.sessions",
     "DirectoryEntry": ".protocol.file_system",
     "DirectoryListResult": "._results.file_system",
     "DirectoryWatcher": "._async._watch_thread",
-    "DownloadPolicy": ".protocol.contexts",
+    "DownloadPolicy": ".protocol.sync_policy",
     "DownloadResult": "._results.file_system",
-    "DownloadStrategy": ".protocol.contexts",
+    "DownloadStrategy": ".protocol.sync_policy",
     "EditResult": "._results.file_system",
     "EnhancedCodeExecutionResult": "._results.code",
     "Env": "._sync.env",
@@ -403,7 +408,7 @@ _HOME = {
     "ExtensionsService": "._sync.extension",
     "ExtraConfigs": ".protocol.extra_configs",
     "ExtractOptions": "._params.browser_operator",
-    "ExtractPolicy": ".protocol.contexts",
+    "ExtractPolicy": ".protocol.sync_policy",
     "FileChangeEvent": ".protocol.file_system",
     "FileChangeResult": "._results.file_system",
     "FileContentResult": "._results.file_system",
@@ -439,11 +444,11 @@ _HOME = {
     "InstalledAppListResult": "._results.application",
     "InvalidInputError": ".errors",
     "KeyCode": ".protocol.key_codes",
-    "Lifecycle": ".protocol.contexts",
+    "Lifecycle": ".protocol.sync_policy",
     "LifecyclePolicy": "._params.lifecycle",
     "LinkResult": "._results.sessions",
     "ListSessionParams": "._params.listing",
-    "MappingPolicy": ".protocol.contexts",
+    "MappingPolicy": ".protocol.sync_policy",
     "McpTool": "._results.sessions",
     "McpToolResult": "._results.sessions",
     "McpToolsResult": "._results.sessions",
@@ -480,9 +485,10 @@ _HOME = {
     "PtyTimeoutError": ".errors",
     "QueryResult": "._results.agent",
     "RateLimitError": ".errors",
-    "RecyclePolicy": ".protocol.contexts",
+    "RecyclePolicy": ".protocol.sync_policy",
     "RequestTimeoutError": ".errors",
     "Response": "._aliases",
+    "RetryPolicy": "._retry",
     "ScreenSize": ".protocol.computer",
     "ScreenshotMode": ".protocol.computer",
     "ScreenshotResult": "._results.computer",
@@ -504,7 +510,7 @@ _HOME = {
     "SkillsError": ".errors",
     "SkillsMetadataResult": "._results.skills",
     "StreamError": ".protocol.code_stream",
-    "SyncPolicy": ".protocol.contexts",
+    "SyncPolicy": ".protocol.sync_policy",
     "TaskExecution": "._sync.agent_task",
     "ToolError": ".errors",
     "TransportError": ".errors",
@@ -512,11 +518,11 @@ _HOME = {
     "UIElement": ".protocol.ui",
     "UIElementListResult": "._results.ui",
     "UIError": ".errors",
-    "UploadMode": ".protocol.contexts",
-    "UploadPolicy": ".protocol.contexts",
+    "UploadMode": ".protocol.sync_policy",
+    "UploadPolicy": ".protocol.sync_policy",
     "UploadResult": "._results.file_system",
-    "UploadStrategy": ".protocol.contexts",
-    "WhiteList": ".protocol.contexts",
+    "UploadStrategy": ".protocol.sync_policy",
+    "WhiteList": ".protocol.sync_policy",
     "Window": ".protocol.window",
     "WindowInfoResult": "._results.window",
     "WindowListResult": "._results.window",
@@ -588,6 +594,7 @@ __all__ = [
     "AsyncTaskExecution",
     "AsyncUI",
     "AsyncWindowManager",
+    "Attempt",
     "AuthenticationError",
     "BWList",
     "BaseResult",
@@ -646,6 +653,7 @@ __all__ = [
     "ContextSyncResult",
     "CreateSessionParams",
     "CursorPosition",
+    "Deadline",
     "DeletePolicy",
     "DeleteResult",
     "DirectoryEntry",
@@ -746,6 +754,7 @@ __all__ = [
     "RecyclePolicy",
     "RequestTimeoutError",
     "Response",
+    "RetryPolicy",
     "ScreenSize",
     "ScreenshotMode",
     "ScreenshotResult",

@@ -6,14 +6,18 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import anyio
 import httpx
 
+from ._tracing import Trace
 from .errors import APIError, RequestTimeoutError, TransportError
 
 T = TypeVar("T")
+
+# What the store calls a request.
+_REQUEST_ID = "x-oss-request-id"
 
 # Redirects that say where the same request is to go instead.
 _REDIRECTS, _MOST_REDIRECTS = (301, 302, 307, 308), 5
@@ -43,22 +47,31 @@ class FileExchange:
         self._method, self._what, self._headers = method, what, headers
         self._idle, self._chunks = idle, chunks
         self._scope = anyio.CancelScope()
+        self._end = math.inf
         # An error of the caller's own functions, which may be of a class that httpx raises, too.
         self._own: Exception | None = None
 
     async def run(
-        self, client: httpx.AsyncClient, url: str, read: Callable[[httpx.Response], Awaitable[T]]
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        read: Callable[[FileExchange, httpx.Response], Awaitable[T]],
+        trace: Trace,
+        limit: float = math.inf,
     ) -> T:
-        """Send the request and read the reply."""
+        """Send the request and read the reply, within some seconds."""
+        self._end = anyio.current_time() + limit
         try:
             with self._scope:
                 self._moved()
-                return await self._exchanged(client, url, read)
+                return await self._exchanged(client, url, read, trace)
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             if exc is self._own:
                 raise
             reason = f"{self._what} failed: {type(exc).__name__}"
             raise TransportError(reason, sent=not isinstance(exc, NEVER_SENT)) from exc
+        if anyio.current_time() >= self._end:
+            raise RequestTimeoutError(f"{self._what} was not done within {limit:.3g} s")
         raise RequestTimeoutError(f"{self._what} made no progress for {self._idle:g} s")
 
     def refused(self, status: int) -> APIError:
@@ -67,7 +80,7 @@ class FileExchange:
 
     async def undisturbed(self, step: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Take a step of the caller's, which may take its time."""
-        self._scope.deadline = math.inf
+        self._scope.deadline = self._end
         try:
             return await step(*args)
         except Exception as exc:  # the caller's, of whatever class: told from those of httpx
@@ -77,10 +90,14 @@ class FileExchange:
             self._moved()
 
     def _moved(self) -> None:
-        self._scope.deadline = anyio.current_time() + self._idle
+        self._scope.deadline = min(anyio.current_time() + self._idle, self._end)
 
     async def _exchanged(
-        self, client: httpx.AsyncClient, url: str, read: Callable[[httpx.Response], Awaitable[T]]
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        read: Callable[[FileExchange, httpx.Response], Awaitable[T]],
+        trace: Trace,
     ) -> T:
         for _ in range(_MOST_REDIRECTS + 1):
             body = None if self._chunks is None else self._body(self._chunks())
@@ -91,9 +108,10 @@ class FileExchange:
             finally:
                 if body is not None:
                     await body.aclose()  # a refusal may come before all of it was sent
+            trace.request_id = response.headers.get(_REQUEST_ID, "")
             try:
                 if response.status_code not in _REDIRECTS:
-                    return await read(response)
+                    return await read(self, response)
                 url = self._redirected(url, response)
             finally:
                 await response.aclose()
@@ -135,3 +153,25 @@ def origin(url: str) -> str:
         return "an address that makes no sense"
     host = parts.hostname or ""
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+def masked(text: str, *secrets: str) -> str:
+    """Leave credentials out of a text of the other side, which may repeat what it was sent.
+
+    Args:
+        text: The text.
+        secrets: Keys, tokens, and addresses with a credential in their path or query.
+    """
+    for secret in secrets:
+        for part in _parts(secret):
+            text = text.replace(part, "***") if len(part) > 3 else text
+    return text
+
+
+def _parts(secret: str) -> list[str]:
+    try:
+        address = urlsplit(secret) if "://" in secret else None
+    except ValueError:
+        address = None
+    inner = [] if address is None else [address.path.rstrip("/"), address.query]
+    return [secret, quote(secret, safe=""), *inner]

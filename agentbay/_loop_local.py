@@ -55,6 +55,12 @@ class LoopLocal(Generic[R]):
             self._leases[loop] = made, lifetime
         return made
 
+    def elsewhere(self) -> list[tuple[object, R]]:
+        """Those of other loops, each with its loop; their loops alone may use them."""
+        here = _current_loop()
+        with self._lock:
+            return [(loop, lease[0]) for loop, lease in self._leases.items() if loop is not here]
+
     async def aclose(self) -> None:
         """Close the one of the current loop, if there is one."""
         with self._lock:

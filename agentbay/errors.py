@@ -1,17 +1,17 @@
 """Everything that can go wrong, as one tree.
 
-AgentBayError                 .request_id  .action  .code
+AgentBayError                 .request_id  .action  .code  .attempts
 ├─ ConfigError                also a ValueError: no key, unknown region ...
 ├─ InvalidInputError          also a ValueError: an argument, refused before anything is sent
 ├─ TransportError             no reply came back; `__cause__` is the network error
 │  ├─ RequestTimeoutError     also a TimeoutError
 │  ├─ WsHandshakeRejectedError the session did not take the WebSocket: .status_code
 │  └─ WsConnectionClosedError the WebSocket of a session was lost or closed: .close_code
-├─ APIError                   the service said no: .code  .status_code
+├─ APIError                   the service said no: .code  .status_code  .retry_after
 │  ├─ AuthenticationError
 │  ├─ SessionNotFoundError
 │  ├─ ContextNotFoundError
-│  └─ RateLimitError          .retry_after
+│  └─ RateLimitError
 ├─ ProtocolError              a reply that makes no sense
 │  └─ WsProtocolError         a message on the WebSocket of a session
 ├─ WsRemoteError              the other side of the WebSocket said no: .data
@@ -48,7 +48,19 @@ AgentBayError                 .request_id  .action  .code
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Attempt(NamedTuple):
+    """One of the times that a request was sent.
+
+    Attributes:
+        error: Why it failed.
+        seconds: How long it took.
+    """
+
+    error: str
+    seconds: float
 
 
 class AgentBayError(Exception):
@@ -58,10 +70,13 @@ class AgentBayError(Exception):
         request_id: Identifier of the API request that failed; empty when nothing was sent.
         action: Name of the API action; empty when the failure was not an API call.
         code: Error code of the service, such as ``InvalidMcpSession.NotFound``; else empty.
+        attempts: Every time that the request was sent, the last one too; empty when it was no
+            request.
         extra: Further keyword arguments, as given.
     """
 
     default_message = ""
+    attempts: tuple[Attempt, ...] = ()
 
     def __init__(
         self,
@@ -142,15 +157,22 @@ class APIError(AgentBayError):
 
     Attributes:
         status_code: HTTP status of the reply; 200 when only the envelope said no.
+        retry_after: Seconds that the service asks to wait; None when it did not say.
     """
 
     default_message = "API error"
 
     def __init__(
-        self, message: str | None = None, status_code: int = 0, *args: object, **facts: Any
+        self,
+        message: str | None = None,
+        status_code: int = 0,
+        *args: object,
+        retry_after: float | None = None,
+        **facts: Any,
     ) -> None:
         super().__init__(message, *args, **facts)
         self.status_code = status_code
+        self.retry_after = retry_after
 
 
 class AuthenticationError(APIError):
@@ -168,22 +190,7 @@ class ContextNotFoundError(APIError):
 
 
 class RateLimitError(APIError):
-    """Too many requests.
-
-    Attributes:
-        retry_after: Seconds that the service asks to wait; None when it did not say.
-    """
-
-    def __init__(
-        self,
-        message: str | None = None,
-        status_code: int = 0,
-        *args: object,
-        retry_after: float | None = None,
-        **facts: Any,
-    ) -> None:
-        super().__init__(message, status_code, *args, **facts)
-        self.retry_after = retry_after
+    """Too many requests; `retry_after` says when to come back."""
 
 
 class ProtocolError(AgentBayError):
@@ -470,9 +477,7 @@ def api_error(
     text = f"[{code}] {message}" if code else message
     kind = _error_class(code, status_code)
     facts: dict[str, Any] = {"code": code, "request_id": request_id, "action": action}
-    if kind is RateLimitError:
-        facts["retry_after"] = retry_after
-    return kind(text, status_code, **facts)
+    return kind(text, status_code, retry_after=retry_after, **facts)
 
 
 _BY_CODE: dict[str, type[APIError]] = {

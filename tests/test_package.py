@@ -9,18 +9,25 @@ import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import agentbay
-from agentbay.local._dispatch import ACTION_HANDLERS, TOOL_HANDLERS, UNSUPPORTED
+from agentbay.local._dispatch import (
+    ACTION_HANDLERS,
+    PHONE_HANDLERS,
+    TOOL_HANDLERS,
+    UNSUPPORTED,
+)
 from agentbay.protocol import agent
 from agentbay.protocol._calls import ACTIONS, TOOLS
 
 PACKAGE = Path(agentbay.__file__).parent
+
+HANDLERS: tuple[Mapping[Any, object], ...] = (ACTION_HANDLERS, TOOL_HANDLERS, PHONE_HANDLERS)
 
 # Which part of the package may import which others. Everything may import `errors`.
 LAYERS: dict[str, set[str]] = {
@@ -33,22 +40,29 @@ LAYERS: dict[str, set[str]] = {
     "_bridge": {"_loop"},
     "protocol": {"errors"},
     "_params": {"_value", "protocol", "errors"},
-    "_results": {"_value", "protocol", "errors"},
+    "_results": {"_deadline", "_value", "protocol", "errors"},
     # `local` stands here for the one place where the client opens the embedded engine.
     "_deferred": set(),
     "_loop_local": set(),
-    "_exchange": {"errors"},
+    "_deadline": {"errors"},
+    "_retry": {"_tracing", "_value", "errors"},
+    "_slots": set(),
+    "_left_over": set(),
+    "_tracing": {"_version", "errors"},
+    "_download": {"_exchange", "errors"},
+    "_exchange": {"_tracing", "errors"},
+    "_pool": set(),
     "_transport": {
-        "_config", "_deferred", "_exchange", "_loop_local", "_value", "_version", "protocol",
-        "errors", "local",
+        "_config", "_deadline", "_deferred", "_download", "_exchange", "_loop_local", "_pool",
+        "_retry", "_tracing", "_value", "_version", "protocol", "errors", "local",
     },
     "_async": {
-        "_config", "_deferred", "_loop_local", "_params", "_results", "_transport", "_version",
-        "protocol", "errors",
+        "_config", "_deadline", "_deferred", "_exchange", "_left_over", "_loop_local", "_params",
+        "_results", "_retry", "_slots", "_tracing", "_transport", "_version", "protocol", "errors",
     },
     "_sync": {
-        "_async", "_bridge", "_config", "_deferred", "_params", "_results", "_transport",
-        "protocol", "errors",
+        "_async", "_bridge", "_config", "_deadline", "_deferred", "_params", "_results", "_retry",
+        "_transport", "protocol", "errors",
     },
     "local": {"protocol", "errors", "_version"},
 }  # fmt: skip
@@ -132,14 +146,15 @@ def test_the_client_opens_the_engine_in_one_place_and_not_on_import() -> None:
     assert opens == [("_transport.py", False)]
 
 
-def test_httpx_is_imported_by_the_two_transports_only() -> None:
+def test_httpx_is_imported_by_the_transports_only() -> None:
     users = {
-        name
+        "_pool" if name.startswith("_pool/") else name
         for name, path in _modules()
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.Import) and any(a.name == "httpx" for a in node.names)
     }
-    assert users == {"_exchange.py", "_transport.py", "local/transport.py"}
+    engine = {"local/_model.py", "local/transport.py"}
+    assert users == {"_exchange.py", "_pool", "_transport.py"} | engine
 
 
 def test_generated_code_is_up_to_date() -> None:
@@ -158,7 +173,7 @@ def test_every_action_and_tool_is_asked_for_and_carried_out() -> None:
     asked += "".join(map(str, (agent.COMPUTER, agent.BROWSER, agent.MOBILE)))
     for kind in [*ACTIONS.values(), *TOOLS.values()]:
         refused = {kind.__name__, kind.__module__.rpartition(".")[2]} & UNSUPPORTED.keys()
-        handled = kind in ACTION_HANDLERS or kind in TOOL_HANDLERS
+        handled = any(kind in handlers for handlers in HANDLERS)
         assert handled != bool(refused), f"{kind.__name__}: handled {handled}, refused {refused}"
         used = re.search(rf"\b{kind.__name__}\b", asked)
         assert used, f"nothing asks for {kind.__name__}"

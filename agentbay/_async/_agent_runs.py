@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import attrs
 
+from .._deadline import cleaning_up
 from .._results.agent import ExecutionResult, QueryResult
 from .._transport import Reply
 from ..errors import (
@@ -219,7 +220,7 @@ class Run:
 
     async def terminate(self, limit: float = _STOP_LIMIT) -> bool:
         """Have the task ended, also while the caller is being cancelled; whether it was."""
-        with anyio.move_on_after(limit, shield=True):
+        with cleaning_up(limit):
             try:
                 await self.agent._stop(self.name, timeout=limit)
                 return True

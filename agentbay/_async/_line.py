@@ -13,7 +13,12 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from ..errors import AgentBayError, WsConnectionClosedError, WsProtocolError
+from ..errors import (
+    AgentBayError,
+    WsConnectionClosedError,
+    WsHandshakeRejectedError,
+    WsProtocolError,
+)
 from ..protocol._frames import Frame, FrameError
 from . import _background as background
 from ._listeners import Listener
@@ -28,6 +33,11 @@ _log = logging.getLogger(__name__)
 # Seconds between two attempts to connect again: the first and the last, what they grow by, and
 # what is added at random, so that not all clients of a server that was restarted come at once.
 _FIRST_PAUSE, _LAST_PAUSE, _GROWTH, _JITTER = 0.5, 5.0, 1.5, 0.1
+
+# After so many refusals in a row that tell of no passing trouble, nobody listens any more. Not
+# after the first one: what stands before a session may refuse while the session moves.
+_REFUSALS = 3
+_PASSING = (408, 425, 429)
 
 # Seconds for the end of a connection.
 _CLOSE_LIMIT = 5.0
@@ -49,7 +59,8 @@ class Line:
     """The WebSocket to a session, while there is one. It belongs to one event loop.
 
     A task in the background connects, passes on what arrives, and connects again when the
-    connection is lost: for as long as somebody listens or waits for it.
+    connection is lost: for as long as somebody listens or waits for it. Who listens hears of
+    the error when the other side keeps refusing the connection.
 
     Attributes:
         address: Where to connect the next time.
@@ -64,6 +75,7 @@ class Line:
         self.pending: dict[str, Answer | Stream | Letter] = {}
         self.closed = False
         self._client = client
+        self._refusals = 0
         # Where messages go while it is open; and the attempt to open it, while there is one.
         self._outbox: MemoryObjectSendStream[tuple[str, str]] | None = None
         self._attempt: _Attempt | None = None
@@ -120,14 +132,20 @@ class Line:
                 background.start(self._run, context=Context())
         return self._attempt
 
-    async def aclose(self, error: AgentBayError) -> None:
-        """Close it for good; whoever waits for something gets the error."""
+    def end(self, error: AgentBayError) -> None:
+        """Begin to close it for good; whoever waits for something, or listens, gets the error."""
         self.closed = True
+        self._end_listeners(error)
         self._fail_pending(error)
         if self._attempt is not None:
             self._attempt.outcome.fail(error)
         if self._scope is not None:
             self._scope.cancel()
+
+    async def aclose(self, error: AgentBayError) -> None:
+        """Close it for good, as `end` does, and wait for that."""
+        self.end(error)
+        if self._scope is not None:
             with anyio.move_on_after(_CLOSE_LIMIT, shield=True):
                 await self._ended.wait()
 
@@ -162,13 +180,29 @@ class Line:
         except AgentBayError as exc:
             attempt.outcome.fail(exc)
             self._fail_pending(exc)
+            self._count_refusal(exc)
             _log.debug("no WebSocket: %s", type(exc).__name__)
         if self._attempt is not attempt:
             return True
         self._attempt = None
         return False
 
+    def _count_refusal(self, error: AgentBayError) -> None:
+        """Give up listening, when the other side refuses the connection for good."""
+        status = error.status_code if isinstance(error, WsHandshakeRejectedError) else 0
+        if not 400 <= status < 500 or status in _PASSING:
+            return
+        self._refusals += 1
+        if self._refusals >= _REFUSALS:
+            self._end_listeners(error)
+
+    def _end_listeners(self, error: AgentBayError) -> None:
+        ending, self.listeners = self.listeners, []
+        for listener in ending:
+            listener.end(error)
+
     async def _talk(self, socket: Socket) -> None:
+        self._refusals = 0
         self._outbox, letters = anyio.create_memory_object_stream[tuple[str, str]](_OUTBOX)
         attempt, self._attempt = self._attempt, None
         if attempt is not None:

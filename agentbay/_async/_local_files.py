@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import BinaryIO, Literal, TypeVar
+from typing import BinaryIO, Literal, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,6 +18,13 @@ from ..errors import FileTransferError, InvalidInputError
 T = TypeVar("T")
 
 _PIECE = 256 * 1024
+
+
+class Digest(Protocol):
+    """A hash that is being made."""
+
+    def update(self, data: bytes, /) -> object:
+        """Take in some bytes."""
 
 
 async def size_of(path: str) -> int:
@@ -35,8 +42,15 @@ async def size_of(path: str) -> int:
     raise InvalidInputError(f"there is no local file {path!r}")
 
 
-async def pieces(file: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
+async def pieces(
+    file: BinaryIO, size: int, digest: Digest | None = None
+) -> AsyncGenerator[bytes, None]:
     """The first ``size`` bytes of a file, from its beginning.
+
+    Args:
+        file: The file.
+        size: How many bytes.
+        digest: Takes them in.
 
     Raises:
         FileTransferError: The file got shorter, or it cannot be read.
@@ -44,11 +58,24 @@ async def pieces(file: BinaryIO, size: int) -> AsyncGenerator[bytes, None]:
     await in_thread(file.seek, 0)
     left = size
     while left:
-        piece = await in_thread(file.read, min(left, _PIECE))
+        piece = await in_thread(_read, file, min(left, _PIECE), digest)
         if not piece:
             raise FileTransferError(f"{file.name} got shorter while it was sent")
         left -= len(piece)
         yield piece
+
+
+def _read(file: BinaryIO, size: int, digest: Digest | None) -> bytes:
+    piece = file.read(size)
+    if digest is not None:
+        digest.update(piece)
+    return piece
+
+
+async def empty(file: BinaryIO) -> None:
+    """Drop what was written to a file, so that it is written from its beginning."""
+    await in_thread(file.seek, 0)
+    await in_thread(file.truncate)
 
 
 async def check_target(path: str, overwrite: bool) -> None:

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Awaitable, Generator
 from typing import Any, Protocol, cast
 
-import anyio
-
+from .._deadline import cleaning_up
 from ..errors import BrowserError, InvalidInputError
 
 _WIDTH, _MOST = 1920, 10_000
@@ -141,7 +140,7 @@ async def _finish(steps: _Steps, pending: Awaitable[Any]) -> bytes:
 
 async def _give_up(steps: _Steps, reason: BaseException) -> None:
     """Let the steps clean up, also when the caller is cancelled."""
-    with anyio.move_on_after(_CLEAN_UP_LIMIT, shield=True):
+    with cleaning_up(_CLEAN_UP_LIMIT):
         try:
             await steps.throw(reason)
         except (type(reason), *page_errors()):

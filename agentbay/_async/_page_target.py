@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 import anyio
 import attrs
 
+from .._deadline import cleaning_up
 from ..errors import BrowserError, InvalidInputError
 from ._page import page_errors
 
@@ -104,7 +105,7 @@ async def _ask(page: PlaywrightPage, context: Any) -> PageTarget:
     try:
         answer = await connection.send(_QUESTION)
     finally:
-        with anyio.move_on_after(_CLEAN_UP_LIMIT, shield=True):
+        with cleaning_up(_CLEAN_UP_LIMIT):
             await connection.detach()
     return _target(answer, context)
 

@@ -8,18 +8,21 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from .._exchange import masked
 from .._transport import Answer, ApiClient, Reply
 from ..errors import (
     AgentBayError,
     InvalidInputError,
     ProtocolError,
+    ToolError,
     TransportError,
     api_error,
 )
 from ..protocol import direct
 from ..protocol._calls import Content
+from ..protocol._repeatable import is_repeatable
 from ..protocol._wire import WireError
-from ..protocol.sessions import CallTool, SessionData
+from ..protocol.sessions import CallTool, SessionData, ToolReply
 
 _log = logging.getLogger(__name__)
 
@@ -67,24 +70,30 @@ async def send_tool(
         TransportError: No answer came back.
         ProtocolError: The answer makes no sense.
     """
-    call = _checked(data, server, name, arguments, auto_gen_session)
-    started, limit = time.monotonic(), timeout or client.timeout
-    connecting = min(connect_timeout or _CONNECT_LIMIT, limit)
-    way = _direct_call(data, call, client)
-    try:
+    call, size = _checked(data, server, name, arguments, auto_gen_session)
+    way = _direct_call(data, call, size, client)
+
+    async def once(left: float) -> Reply[Content]:
+        nonlocal way
+        started = time.monotonic()
         if way is not None:
-            return await _send_direct(way, data, client, limit, connecting)
-    except TransportError as exc:
-        limit -= time.monotonic() - started
-        if exc.sent or limit <= 0 or len(call.form()["Args"].encode()) > _CONTROL_LIMIT:
-            raise
-        _log.debug("%s goes to the control plane: no connection to the session", name)
-    reply = await client.send(call, timeout=limit, connect_timeout=connect_timeout)
-    try:
-        return Reply(reply.value.first(), reply.request_id)
-    except WireError as exc:
-        facts = {"request_id": reply.request_id, "action": call.action}
-        raise ProtocolError(f"{call.action}: unexpected reply: {exc}", **facts) from exc
+            connecting = min(connect_timeout or _CONNECT_LIMIT, left)
+            try:
+                return await _send_direct(way, data, client, left, connecting)
+            except TransportError as exc:
+                left -= time.monotonic() - started
+                if exc.sent or left <= 0 or size > _CONTROL_LIMIT:
+                    raise
+            _log.debug("%s goes to the control plane: no connection to the session", name)
+            way = None
+        reply = await client.attempt(call, timeout=left, connect_timeout=connect_timeout)
+        return _first(call, reply)
+
+    with client.traced(call.action, name, data.session_id) as trace:
+        reply = await client.repeat(once, trace, timeout, harmless=is_repeatable(call))
+        trace.request_id = reply.request_id
+        trace.error = ToolError.__name__ if reply.value.is_error else ""
+        return reply
 
 
 def uses_link(data: SessionData, server: str, *, client: ApiClient) -> bool:
@@ -98,21 +107,30 @@ def uses_link(data: SessionData, server: str, *, client: ApiClient) -> bool:
     )
 
 
+def _first(call: CallTool, reply: Reply[ToolReply]) -> Reply[Content]:
+    try:
+        return Reply(reply.value.first(), reply.request_id)
+    except WireError as exc:
+        facts = {"request_id": reply.request_id, "action": call.action}
+        raise ProtocolError(f"{call.action}: unexpected reply: {exc}", **facts) from exc
+
+
 def _checked(
     data: SessionData, server: str, name: str, arguments: dict[str, Any], auto_gen_session: bool
-) -> CallTool:
+) -> tuple[CallTool, int]:
+    """The call, and how many bytes its arguments are."""
     try:
         call = CallTool(data.session_id, name, arguments, server, auto_gen_session)
-        call.form()["Args"].encode()  # arguments that are not JSON are refused here
+        # Arguments that are not JSON are refused here.
+        return call, len(call.form()["Args"].encode())
     except (TypeError, ValueError, RecursionError) as exc:
         if isinstance(exc, AgentBayError):
             raise
         raise InvalidInputError(f"the arguments of {name} are not JSON: {exc}") from exc
-    return call
 
 
 def _direct_call(
-    data: SessionData, call: CallTool, client: ApiClient
+    data: SessionData, call: CallTool, size: int, client: ApiClient
 ) -> direct.LinkCall | direct.VpcCall | None:
     facts: dict[str, Any] = {
         "args": call.args,
@@ -126,8 +144,9 @@ def _direct_call(
         return None
     vpc = direct.VpcCall(request_id=direct.vpc_request_id(), **facts)
     url = vpc.url(data.network_interface_ip, data.http_port)
-    fits = len(call.form()["Args"].encode()) <= _VPC_LIMIT
-    return vpc if data.token and call.server and fits and client.can_reach(url) else None
+    if data.token and call.server and size <= _VPC_LIMIT and client.can_reach(url):
+        return vpc
+    return None
 
 
 def is_safe(url: str) -> bool:
@@ -153,7 +172,6 @@ async def _send_direct(
         raise ProtocolError("the service gave the session a credential that cannot be sent")
     limits: dict[str, Any] = {"timeout": timeout, "connect_timeout": connect_timeout}
     facts: dict[str, Any] = {"action": direct.ACTION, "headers": call.headers(), **limits}
-    started = time.monotonic()
     try:
         if isinstance(call, direct.LinkCall):
             answer = await client.fetch("POST", call.url(data.link_url), text=call.body(), **facts)
@@ -163,8 +181,6 @@ async def _send_direct(
     except TransportError as exc:
         exc.request_id = call.request_id
         raise
-    milliseconds = (time.monotonic() - started) * 1000
-    _log.debug("%s %s in %.0f ms", direct.ACTION, call.request_id, milliseconds)
     return Reply(_content(answer, call, data), call.request_id)
 
 
@@ -173,10 +189,8 @@ def _content(answer: Answer, call: direct.LinkCall | direct.VpcCall, data: Sessi
     verdict = direct.read_verdict(answer.text)
     if answer.status >= 300 or answer.status < 200 or not verdict.success:
         message = verdict.message or f"the session refused the call (HTTP {answer.status})"
-        for secret in (data.token, data.link_url):
-            message = message.replace(secret, "***") if secret else message
         raise api_error(
-            f"{direct.ACTION}: {message}",
+            f"{direct.ACTION}: {masked(message, data.token, data.link_url)}",
             code=verdict.code,
             status_code=answer.status,
             retry_after=answer.retry_after,

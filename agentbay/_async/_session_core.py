@@ -95,8 +95,8 @@ class SessionCore:
         return await websocket.connection_of(self)
 
     async def _disconnect(self) -> None:
-        """Close the WebSocket of the session on this event loop, if there is one."""
-        await self._connections.aclose()
+        """Close the WebSockets of the session, on all event loops."""
+        await websocket.disconnect(self)
 
     def _server_of(self, tool: str) -> str:
         """The server behind a tool; empty when the tool is not known."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import attrs
 
+from .._exchange import masked
 from ..errors import (
     AgentBayError,
     ConfigError,
@@ -16,6 +19,7 @@ from ..errors import (
 )
 
 if TYPE_CHECKING:
+    import httpx
     from httpx_ws import AsyncWebSocketSession
 
     from .._transport import ApiClient
@@ -28,6 +32,9 @@ _PING_INTERVAL = 20.0
 
 # Seconds for the last piece, when the WebSocket is closed.
 _CLOSE_LIMIT = 1.0
+
+# What RFC 6455 adds to the key of a handshake, for the answer to show that it was read.
+_ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 # Bytes of the longest message, and of what is read and written at once.
 LONGEST = 64 * 1024 * 1024
@@ -48,9 +55,7 @@ class Address:
 
     def mask(self, text: str) -> str:
         """Leave the credentials out of a text of the other side."""
-        for secret in (self.url, self.token):
-            text = text.replace(secret, "***") if secret else text
-        return text
+        return masked(text, self.url, self.token)
 
 
 def check_installed() -> None:
@@ -127,10 +132,26 @@ def _session(stream: Any, **options: Any) -> AsyncWebSocketSession:
             if bytes(ping_id) in self._pings:
                 super().ack(ping_id)
 
+    _check_accepted(options["response"])
     session = AsyncWebSocketSession(cast("Any", _Stream(stream)), **options)
     # A pong that nobody asked for is allowed, and would be a KeyError.
     session._ping_manager = Pings()
     return session
+
+
+def _check_accepted(response: httpx.Response) -> None:
+    """Refuse what is no answer to our handshake; httpx-ws takes any that has status 101.
+
+    Raises:
+        WsHandshakeRejectedError: It is none.
+    """
+    key = response.request.headers["sec-websocket-key"].encode()
+    expected = base64.b64encode(hashlib.sha1(key + _ACCEPT).digest())
+    if response.headers.get("sec-websocket-accept", "").strip().encode() != expected:
+        raise WsHandshakeRejectedError(
+            "the session refused the WebSocket: its answer is none to this handshake",
+            response.status_code,
+        )
 
 
 class _GivenUpError(Exception):

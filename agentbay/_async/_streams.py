@@ -235,7 +235,8 @@ class Subscription:
     """What a server of the session tells without being asked. Belongs to its event loop.
 
     The loop over it ends only with an error: `WsConnectionClosedError` when the connection is
-    closed on this side. It survives the loss of a connection. At most 64 MiB wait for a slow
+    closed on this side, `WsHandshakeRejectedError` when the session keeps refusing to open it
+    again. It survives the loss of a connection. At most 64 MiB wait for a slow
     reader; more than that end it with `WsCancelledError`.
     """
 

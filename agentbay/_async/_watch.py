@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .._deadline import cleaning_up
 from ..errors import (
     AgentBayError,
     APIError,
@@ -170,7 +171,7 @@ class _Pushed:
         self.close()
         connection, self._connection = self._connection, None
         if connection is not None:
-            with anyio.move_on_after(_LEAVE_LIMIT, shield=True), suppress(AgentBayError):
+            with cleaning_up(_LEAVE_LIMIT), suppress(AgentBayError):
                 await connection.send(pushes.UnsubscribeFileChange(self._path))
 
     def close(self) -> None:

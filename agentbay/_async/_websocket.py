@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -31,6 +31,7 @@ from ._socket import Address, check_installed
 from ._streams import Answer, Letter, Outcome, Stream, Subscription
 
 if TYPE_CHECKING:
+    from .._tracing import Trace
     from .._transport import ApiClient
     from ._session_core import SessionCore
 
@@ -50,8 +51,26 @@ async def connection_of(session: SessionCore) -> Connection:
     address = _address(session._data.ws_url, session._data.token)
     check_installed()
     connection = await session._connections.get()
+    connection.session_id = session._data.session_id
     connection.aim(address, session._mcp_tools, session._connections)
     return connection
+
+
+async def disconnect(session: SessionCore) -> None:
+    """Close the connections of a session: of this event loop at once, of others soon."""
+    for loop, connection in session._connections.elsewhere():
+        # Not waited for: a loop that is busy, or waits for this one, gets to it in its own time.
+        with suppress(RuntimeError):  # the loop has ended, and its connection with it
+            _soon(loop)(connection.end)
+    await session._connections.aclose()
+
+
+def _soon(loop: Any) -> Callable[[Callable[[], object]], object]:
+    """What calls a function on an event loop, from any thread."""
+    soon: Callable[[Callable[[], object]], object] = (
+        getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    )
+    return soon
 
 
 def _address(ws_url: str, token: str) -> Address:
@@ -86,10 +105,14 @@ class Connection:
 
     A session may tell something right behind its answer to a call, so whoever wants to hear
     that listens before the call.
+
+    Attributes:
+        session_id: The session, for the log and for spans.
     """
 
     def __init__(self, client: ApiClient) -> None:
-        self._line = Line(client)
+        self.session_id = ""
+        self._client, self._line = client, Line(client)
         self._tools: list[McpTool] = []
         self._lease: weakref.ref[object] | None = None
 
@@ -123,12 +146,13 @@ class Connection:
         """
         invocation_id, text = self._asking(method)
         answer = Answer()
-        with anyio.move_on_after(timeout) as scope:
-            await self._line.post(invocation_id, text, answer)
-            raw = await self._finish(invocation_id, answer)
-            return Reply(self._parsed(method, raw, invocation_id), invocation_id)
-        assert scope.cancelled_caught
-        raise self._late(method.method, timeout, invocation_id)
+        with self._traced(method, invocation_id):
+            with anyio.move_on_after(timeout) as scope:
+                await self._line.post(invocation_id, text, answer)
+                raw = await self._finish(invocation_id, answer)
+                return Reply(self._parsed(method, raw, invocation_id), invocation_id)
+            assert scope.cancelled_caught
+            raise self._late(method.method, timeout, invocation_id)
 
     @asynccontextmanager
     async def stream(
@@ -152,15 +176,17 @@ class Connection:
             await self._send(target, data, invocation_id)
 
         stream = Stream(invocation_id, method=method.method, timeout=timeout, send=send)
-        try:
-            with anyio.move_on_after(stream.remaining()) as scope:
-                await self._line.post(invocation_id, text, stream)
-            if scope.cancelled_caught:
-                raise stream.late()
-            yield stream
-        finally:
-            stream.cancel()
-            self._line.pending.pop(invocation_id, None)
+        # Not current: the block may be left elsewhere than it was entered.
+        with self._traced(method, invocation_id, is_current=False):
+            try:
+                with anyio.move_on_after(stream.remaining()) as scope:
+                    await self._line.post(invocation_id, text, stream)
+                if scope.cancelled_caught:
+                    raise stream.late()
+                yield stream
+            finally:
+                stream.cancel()
+                self._line.pending.pop(invocation_id, None)
 
     async def send(self, method: Method[Any]) -> None:
         """Ask for something that has no answer; returns when it is on its way.
@@ -170,7 +196,9 @@ class Connection:
             WsConnectionClosedError: The connection was lost.
             WsHandshakeRejectedError: There was no connection.
         """
-        await self._send(self._target(method), method.data(), uuid.uuid4().hex)
+        invocation_id = uuid.uuid4().hex
+        with self._traced(method, invocation_id):
+            await self._send(self._target(method), method.data(), invocation_id)
 
     async def send_data(self, target: str, data: Mapping[str, Any]) -> None:
         """Send data that calls no method.
@@ -226,7 +254,8 @@ class Connection:
             callback: Awaited with each message; the next one waits for its end.
             matches: Whether something that it tells is to be passed on.
             restore: Awaited after each loss of the connection, when there is one again.
-            closed: Called when nothing more will come, because this side closed the connection.
+            closed: Called when nothing more will come, because this side closed the connection
+                or the session keeps refusing it.
 
         Returns:
             Ends it; to be called on this event loop. A callback that runs is not disturbed.
@@ -236,14 +265,22 @@ class Connection:
         self._line.wake()
         return lambda: self._remove(listener)
 
+    def end(self) -> None:
+        """Begin to close the connection for good, on its own event loop."""
+        self._line.end(_closed_here())
+
     async def aclose(self) -> None:
         """Close the connection for good; whoever waits for something gets an error."""
-        error = WsConnectionClosedError("the WebSocket of the session was closed on this side")
-        for listener in list(self._line.listeners):
-            self._remove(listener, error)
-        await self._line.aclose(error)
+        await self._line.aclose(_closed_here())
 
     # -- what goes out ---------------------------------------------------------------------
+
+    def _traced(self, method: Method[Any], invocation_id: str, *, is_current: bool = True) -> Trace:
+        trace = self._client.traced(
+            method.method, method.tool, self.session_id, is_current=is_current
+        )
+        trace.request_id, trace.attempts = invocation_id, 1
+        return trace
 
     def _asking(self, method: Method[Any]) -> tuple[str, str]:
         invocation_id = uuid.uuid4().hex
@@ -297,10 +334,14 @@ class Connection:
             self._line.listeners.append(listener)
         return listener
 
-    def _remove(self, listener: Listener, error: AgentBayError | None = None) -> None:
+    def _remove(self, listener: Listener) -> None:
         if listener in self._line.listeners:
             self._line.listeners.remove(listener)
-        listener.end(error)
+        listener.end(None)
+
+
+def _closed_here() -> WsConnectionClosedError:
+    return WsConnectionClosedError("the WebSocket of the session was closed on this side")
 
 
 def _text(invocation_id: str, target: str, data: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,13 +12,16 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 
+from .. import _left_over as left_over
 from .._config import Config, resolve
+from .._deadline import Deadline, cleaning_up
 from .._deferred import Deferred
 from .._params import ContextSync, CreateSessionParams
 from .._results.base import reported
 from .._results.sessions import DeleteResult, SessionId, SessionListResult, SessionResult
+from .._slots import Slots
 from .._transport import ApiClient, Reply
-from ..errors import AgentBayError, InvalidInputError, ProtocolError
+from ..errors import AgentBayError, InvalidInputError, RequestTimeoutError
 from ..protocol._checks import check_labels
 from .session import AsyncSession
 
@@ -29,8 +33,10 @@ if TYPE_CHECKING:
     from .._params.listing import ListSessionParams
     from .._results.lifecycle import SessionPauseResult, SessionResumeResult
     from .._results.session_data import GetSessionResult
+    from .._retry import RetryPolicy
     from ..protocol import sessions as actions
     from . import _account_calls as account_calls
+    from . import _creating as creating
     from . import _creation as creation
     from .beta import AsyncBetaNamespace
     from .context import AsyncContextService
@@ -39,11 +45,14 @@ if TYPE_CHECKING:
 else:
     actions = Deferred("agentbay.protocol.sessions")
     account_calls = Deferred("agentbay._async._account_calls")
+    creating = Deferred("agentbay._async._creating")
     creation = Deferred("agentbay._async._creation")
 
 # Seconds for the contexts of a new session to arrive, and for cleaning up after a failure.
 _CONTEXT_LIMIT = 180.0
 _CLEAN_UP_LIMIT = 30.0
+# Seconds that `create` waits for one of `max_sessions` places.
+_QUEUE_LIMIT = 600.0
 
 
 class AsyncAgentBay:
@@ -64,6 +73,13 @@ class AsyncAgentBay:
         transport: Carries the requests instead of a network connection, as in `httpx`.
         proxy: URL of a proxy; that of the environment by default.
         verify: False, or an SSL context, to check certificates in another way.
+        retry: How often failed requests are sent again, of those that do no harm twice.
+        tracing: Make a span of OpenTelemetry for each call, with the provider that the program
+            has set up; needs the extra ``otel``.
+        owner: A name for whoever creates sessions with this client. They carry it as a label,
+            and `reap` finds by it what an earlier run of the same program left behind.
+        max_sessions: How many sessions this client has at once; `create` waits while there are
+            so many. Any number by default.
 
     Raises:
         ConfigError: A setting is missing or makes no sense; also a `ValueError`.
@@ -86,11 +102,28 @@ class AsyncAgentBay:
         transport: httpx.AsyncBaseTransport | None = None,
         proxy: str | None = None,
         verify: bool | ssl.SSLContext = True,
+        retry: RetryPolicy | None = None,
+        tracing: bool = False,
+        owner: str = "",
+        max_sessions: int | None = None,
     ) -> None:
         self._settings = resolve(
             api_key, cfg, env_file, endpoint=endpoint, region_id=region_id, timeout=timeout
         )
-        self._client = ApiClient(self._settings, transport=transport, proxy=proxy, verify=verify)
+        self._client = ApiClient(
+            self._settings,
+            transport=transport,
+            proxy=proxy,
+            verify=verify,
+            retry=retry,
+            tracing=tracing,
+        )
+        self._owner = owner
+        if max_sessions is not None:
+            _positive("max_sessions", max_sessions, 1)
+        self._slots = Slots(max_sessions)
+        # Sessions that were created here, each of which has a place in `_slots`.
+        self._created: set[str] = set()
 
     def __repr__(self) -> str:
         return f"AsyncAgentBay(endpoint={self._settings.endpoint!r})"
@@ -150,7 +183,9 @@ class AsyncAgentBay:
         """Create a session.
 
         When the session's contexts cannot be brought into it, the session is deleted again
-        and the result says why. The same holds when the call is cancelled.
+        and the result says why. The same holds when the call is cancelled. A request whose
+        reply was lost is not simply sent again: a label of its own, which `get_labels` leaves
+        out, tells whether there is a session already.
 
         Args:
             params: What the session is asked to be.
@@ -289,6 +324,38 @@ class AsyncAgentBay:
     pause = beta_pause
     resume = beta_resume
 
+    def deadline(self, seconds: float) -> Deadline:
+        """Limit the time of every call inside a block, all of them together.
+
+        Args:
+            seconds: From the beginning of the block.
+
+        Example:
+            with bay.deadline(30):
+                result = await session.command.run("make test")
+        """
+        return Deadline(seconds)
+
+    async def reap(self, older_than: float = 0) -> builtins.list[str]:
+        """Delete the sessions that clients with the same `owner` left behind.
+
+        Args:
+            older_than: Only sessions that were asked for so many seconds ago; compares the
+                clock of this machine with that of the one that asked.
+
+        Returns:
+            The identifiers of the sessions that were deleted.
+
+        Raises:
+            ConfigError: This client has no `owner`.
+            AgentBayError: The sessions cannot be found, or one of them cannot be deleted.
+
+        Example:
+            bay = AsyncAgentBay(owner="nightly-tests")
+            await bay.reap(older_than=3600)
+        """
+        return await account_calls.reap(self, self._owner, older_than)
+
     async def aclose(self) -> None:
         """Close the connections of the current event loop."""
         await self._client.aclose()
@@ -308,32 +375,41 @@ class AsyncAgentBay:
     async def _end(self, session: AsyncSession, sync_context: bool) -> DeleteResult:
         """Delete a session, whether or not the caller is cancelled."""
         limit = _CLEAN_UP_LIMIT + (_CONTEXT_LIMIT if sync_context else 0)
-        with anyio.move_on_after(limit, shield=True):
+        with cleaning_up(limit):
             return await session.delete(sync_context)
         raise AgentBayError(f"session {session.session_id} was not deleted within {limit:g} s")
 
     async def _create(self, call: actions.CreateSession) -> Reply[actions.SessionData]:
-        """Send the request; when cancelled, wait for its reply and delete the session.
-
-        The service creates the session whether anyone waits for the reply or not, so the
-        request itself is not cancelled: the cancellation takes effect after it.
-        """
-        reply: Reply[actions.SessionData] | None = None
-        with anyio.CancelScope(shield=True):
-            reply = await self._client.send(call)
-        assert reply is not None  # nobody cancels the scope itself
-        data = reply.value
-        if not data.success or not data.session_id:
-            reason = data.err_msg or "the reply names no session"
-            raise ProtocolError(
-                f"CreateMcpSession: {reason}", request_id=reply.request_id, action=call.action
-            )
+        """Create a session when there is a place for it."""
+        await self._take_slot(call.action)
         try:
-            await anyio.sleep(0)  # noqa: ASYNC115 - anyio.lowlevel costs import time
-        except BaseException:  # cancelled: nobody else knows of the session
-            await self._end(AsyncSession(self, data.session_id), False)
+            reply = await creating.create_session(self._client, call, self._owner)
+        except BaseException:  # cancelled too
+            self._slots.give_back()
             raise
+        self._created.add(reply.value.session_id)
+        if not self._settings.is_local:
+            left_over.opened(reply.value.session_id)
         return reply
+
+    async def _take_slot(self, action: str) -> None:
+        limit = self._client.limit(_QUEUE_LIMIT, action)
+        with anyio.move_on_after(limit):
+            await self._slots.take()
+            return
+        raise RequestTimeoutError(
+            f"{action}: there are as many sessions as max_sessions allows, and none was deleted "
+            f"within {limit:g} s",
+            action=action,
+            sent=False,
+        )
+
+    def _ended(self, session_id: str) -> None:
+        """Give back the place of a session that has ended."""
+        if session_id in self._created:
+            self._created.discard(session_id)
+            self._slots.give_back()
+            left_over.closed(session_id)
 
     async def _made(self, data: actions.SessionData, params: CreateSessionParams) -> AsyncSession:
         """The session that the service made, in the state that was asked for."""

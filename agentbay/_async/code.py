@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from .._deadline import for_the_session
 from .._results.base import reported
 from .._results.code import EnhancedCodeExecutionResult
 from .._transport import Reply
@@ -174,7 +175,7 @@ class _Listeners:
 def _seconds(limit: object) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < 1e9:
         raise InvalidInputError(f"timeout_s must be a positive number, not {limit!r}")
-    return math.ceil(limit)
+    return math.ceil(for_the_session(float(limit)))
 
 
 def _result(reply: Reply[CodeReply]) -> EnhancedCodeExecutionResult:

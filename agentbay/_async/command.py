@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from .._deadline import for_the_session
 from .._results.base import reported
 from .._results.command import CommandResult
 from .._transport import Reply
@@ -56,7 +57,7 @@ class AsyncCommand(Resource):
             result = await session.command.run("echo hello")
             print(result.stdout, result.exit_code)
         """
-        limit = _seconds(timeout_ms, timeout)
+        limit = for_the_session(_seconds(timeout_ms, timeout))
         call = Shell(command, round(limit * 1000), cwd, None if envs is None else dict(envs))
         return _result(await self._call(call, timeout=limit + _MARGIN))
 

@@ -93,15 +93,34 @@ class AsyncFileSystem(Resource):
         return BoolResult(reply.request_id, True, True)
 
     @overload
-    async def read_file(self, path: str) -> FileContentResult: ...
-    @overload
-    async def read_file(self, path: str, *, format: Literal["text"]) -> FileContentResult: ...
+    async def read_file(
+        self,
+        path: str,
+        *,
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
+    ) -> FileContentResult: ...
     @overload
     async def read_file(
-        self, path: str, *, format: Literal["bytes"]
+        self,
+        path: str,
+        *,
+        format: Literal["text"],
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
+    ) -> FileContentResult: ...
+    @overload
+    async def read_file(
+        self,
+        path: str,
+        *,
+        format: Literal["bytes"],
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> BinaryFileContentResult: ...
     async def read_file(
-        self, path: str, *, format: Literal["text", "bytes"] = "text"
+        self,
+        path: str,
+        *,
+        format: Literal["text", "bytes"] = "text",
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> FileContentResult | BinaryFileContentResult:
         """Read a whole file.
 
@@ -109,14 +128,15 @@ class AsyncFileSystem(Resource):
             path: The file.
             format: ``"text"`` for a UTF-8 text, ``"bytes"`` for anything else. Reading a
                 file as text that is not UTF-8 fails rather than change its content.
+            progress_cb: Told how many bytes have arrived so far, after each message.
 
         Example:
             text = (await session.file_system.read_file("/tmp/a.txt")).unwrap()
             data = (await session.file_system.read_file("/tmp/a.png", format="bytes")).unwrap()
         """
         if format == "bytes":
-            return await self._read_bytes(path)
-        return await self._read_text(path, format)
+            return await self._read_bytes(path, progress_cb)
+        return await self._read_text(path, format, progress_cb)
 
     @reported(MultipleFileContentResult)
     async def read_multiple_files(self, paths: Sequence[str]) -> MultipleFileContentResult:
@@ -145,7 +165,12 @@ class AsyncFileSystem(Resource):
 
     @reported(BoolResult)
     async def write_file(
-        self, path: str, content: str | bytes, mode: str = "overwrite"
+        self,
+        path: str,
+        content: str | bytes,
+        mode: str = "overwrite",
+        *,
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> BoolResult:
         """Write a file; its parent directories are created.
 
@@ -156,8 +181,11 @@ class AsyncFileSystem(Resource):
             path: The file.
             content: Text, written as UTF-8, or bytes.
             mode: ``"overwrite"`` or ``"append"``.
+            progress_cb: Told how many bytes have arrived so far, after each message.
         """
-        request_id = await contents.write(self._session, path, content, write_mode(mode))
+        request_id = await contents.write(
+            self._session, path, content, write_mode(mode), progress_cb
+        )
         return BoolResult(request_id, True, True)
 
     @reported(FileChangeResult)
@@ -183,7 +211,8 @@ class AsyncFileSystem(Resource):
         """Send a file of the local machine to the session.
 
         It is read and sent piece by piece, so it may be larger than the memory. An exchange
-        is given up when nothing moved for 60 seconds.
+        is given up when nothing moved for 60 seconds, and begins again, as often as the policy
+        of the client says, after a failure that may pass.
 
         Args:
             local_path: The file to send.
@@ -193,7 +222,8 @@ class AsyncFileSystem(Resource):
             wait: Wait until the session has the file, and not only the store.
             wait_timeout: Seconds for that wait.
             poll_interval: Longest time between two looks at it, in seconds.
-            progress_cb: Told how many bytes were sent so far, after each piece.
+            progress_cb: Told how many bytes were sent so far, after each piece; fewer than
+                before when the file is sent again.
 
         Example:
             folder = await session.file_system.get_file_transfer_context_path()
@@ -224,7 +254,9 @@ class AsyncFileSystem(Resource):
         """Fetch a file of the session to the local machine.
 
         It takes its place when it is whole: after a failure, what was there before still is.
-        An exchange is given up when nothing moved for 60 seconds.
+        What breaks half-way is gone on with, or begins again when it is another file by then, as
+        often as the policy of the client says; length and hash are checked as far as the store
+        tells them. An exchange is given up when nothing moved for 60 seconds.
 
         Args:
             remote_path: The file; the service may move files below
@@ -235,7 +267,8 @@ class AsyncFileSystem(Resource):
                 arrives may be an earlier state of it.
             wait_timeout: Seconds for that wait.
             poll_interval: Longest time between two looks at it, in seconds.
-            progress_cb: Told how many bytes have arrived so far, after each piece.
+            progress_cb: Told how many bytes have arrived so far, after each piece; fewer than
+                before when the file begins again.
 
         Example:
             folder = await session.file_system.get_file_transfer_context_path()
@@ -343,15 +376,17 @@ class AsyncFileSystem(Resource):
         return AsyncFileTransfer(self._session)
 
     @reported(BinaryFileContentResult)
-    async def _read_bytes(self, path: str) -> BinaryFileContentResult:
-        request_id, data = await contents.read(self._session, path)
+    async def _read_bytes(self, path: str, progress: contents.Progress) -> BinaryFileContentResult:
+        request_id, data = await contents.read(self._session, path, progress)
         return BinaryFileContentResult(request_id, True, data)
 
     @reported(FileContentResult)
-    async def _read_text(self, path: str, format: str) -> FileContentResult:
+    async def _read_text(
+        self, path: str, format: str, progress: contents.Progress
+    ) -> FileContentResult:
         if format != "text":
             raise InvalidInputError(f"format must be 'text' or 'bytes', not {format!r}")
-        request_id, data = await contents.read(self._session, path)
+        request_id, data = await contents.read(self._session, path, progress)
         try:
             return FileContentResult(request_id, True, data.decode())
         except UnicodeDecodeError as exc:

@@ -7,6 +7,7 @@ that comes out takes the same way back.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, contextmanager
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import attrs
 
+from .._deadline import in_time
 from .._results.base import ApiResponse
 from .._results.file_system import DownloadResult, UploadResult
 from ..errors import AgentBayError, APIError
@@ -30,6 +32,7 @@ from ._sync_wait import SyncTask
 R = TypeVar("R", bound=ApiResponse)
 
 _Progress = Callable[[int], object] | None
+_Sync = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class AsyncFileTransfer(Resource):
@@ -54,8 +57,8 @@ class AsyncFileTransfer(Resource):
         try:
             check_limits(wait_timeout=wait_timeout, poll_interval=poll_interval)
             check_path("remote_path", remote_path)
-            await self._put_file(path, remote_path, content_type, progress_cb, facts)
-            await self._sync(remote_path, "download", wait, wait_timeout, poll_interval, facts)
+            sync = partial(self._sync, remote_path, "download", wait, wait_timeout, poll_interval)
+            await in_time(self._up(path, content_type, progress_cb, sync, facts))
         except AgentBayError as exc:
             return _failed(UploadResult, exc, facts)
         return UploadResult(success=True, **facts)
@@ -77,8 +80,8 @@ class AsyncFileTransfer(Resource):
             check_limits(wait_timeout=wait_timeout, poll_interval=poll_interval)
             check_path("remote_path", remote_path)
             await local_files.check_target(facts["local_path"], overwrite)
-            await self._sync(remote_path, "upload", wait, wait_timeout, poll_interval, facts)
-            await self._get_file(overwrite, progress_cb, facts)
+            sync = partial(self._sync, remote_path, "upload", wait, wait_timeout, poll_interval)
+            await in_time(self._down(overwrite, progress_cb, sync, facts))
         except AgentBayError as exc:
             return _failed(DownloadResult, exc, facts)
         return DownloadResult(success=True, **facts)
@@ -99,33 +102,33 @@ class AsyncFileTransfer(Resource):
                 session._file_transfer_path = found.context_path
         return self._kept
 
-    async def _put_file(
+    async def _up(
         self,
         path: str,
-        remote_path: str,
         content_type: str | None,
         progress: _Progress,
+        sync: _Sync,
         facts: dict[str, Any],
     ) -> None:
         size = await local_files.size_of(path)
         async with local_files.opened(path) as file:
-            chunks = partial(_told, file, size, progress)
-            await self._put(remote_path, chunks, size, content_type, facts)
+            await self._put(_Sending(file, size, progress), content_type, facts)
+        await sync(facts)
 
     async def _put(
-        self,
-        remote_path: str,
-        chunks: Callable[[], AsyncGenerator[bytes, None]],
-        size: int,
-        content_type: str | None,
-        facts: dict[str, Any],
+        self, sending: _Sending, content_type: str | None, facts: dict[str, Any]
     ) -> None:
         context, client = await self.context(), self._session.get_client()
-        reply = await client.send(actions.GetUploadUrl(context.context_id, remote_path))
+        reply = await client.send(actions.GetUploadUrl(context.context_id, facts["path"]))
         facts["request_id_upload_url"] = facts["request_id"] = reply.request_id
         with _status_kept(facts):
-            stored = await client.put_file(reply.value.url, chunks, size, content_type=content_type)
-        facts |= {"http_status": stored.status, "etag": stored.etag or None, "bytes_sent": size}
+            stored = await client.put_file(
+                reply.value.url, sending.chunks, sending.size, content_type=content_type
+            )
+        facts |= {"http_status": stored.status, "etag": stored.etag or None}
+        facts["bytes_sent"] = sending.size
+        if stored.told is not None:
+            stored.told.check(sending.digest(), "the upload")
 
     async def _sync(
         self,
@@ -148,7 +151,10 @@ class AsyncFileTransfer(Resource):
         facts["request_id_download_url"] = facts["request_id"] = reply.request_id
         return reply.value.url
 
-    async def _get_file(self, overwrite: bool, progress: _Progress, facts: dict[str, Any]) -> None:
+    async def _down(
+        self, overwrite: bool, progress: _Progress, sync: _Sync, facts: dict[str, Any]
+    ) -> None:
+        await sync(facts)
         url = await self._download_url(facts["path"], facts)
         async with local_files.replacing(facts["local_path"], overwrite) as file:
             await self._get(url, file, progress, facts)
@@ -164,19 +170,40 @@ class AsyncFileTransfer(Resource):
             if progress is not None:
                 await tell(progress, facts["bytes_received"])
 
+        async def rewind() -> None:
+            await local_files.empty(file)
+            facts["bytes_received"] = 0
+
         with _status_kept(facts):
-            facts["http_status"] = await self._session.get_client().get_file(url, write)
+            client = self._session.get_client()
+            facts["http_status"] = await client.get_file(url, write, rewind)
 
 
-async def _told(file: BinaryIO, size: int, progress: _Progress) -> AsyncGenerator[bytes, None]:
-    """The pieces of a file; the callback hears of each when the next one is asked for."""
-    sent = 0
-    async with aclosing(local_files.pieces(file, size)) as pieces:
-        async for piece in pieces:
-            yield piece
-            sent += len(piece)
-            if progress is not None:
-                await tell(progress, sent)
+class _Sending:
+    """A file on its way out, once or more often."""
+
+    def __init__(self, file: BinaryIO, size: int, progress: _Progress) -> None:
+        self.size = size
+        self._file, self._progress = file, progress
+        self._md5 = _md5()
+
+    def digest(self) -> bytes:
+        """The MD5 of what was sent the last time."""
+        return self._md5.digest()
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The pieces of the file; the callback hears of each when the next one is asked for."""
+        sent, self._md5 = 0, _md5()
+        async with aclosing(local_files.pieces(self._file, self.size, self._md5)) as pieces:
+            async for piece in pieces:
+                yield piece
+                sent += len(piece)
+                if self._progress is not None:
+                    await tell(self._progress, sent)
+
+
+def _md5() -> hashlib._Hash:
+    return hashlib.md5(usedforsecurity=False)  # what stores tell
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from .._deadline import cleaning_up
 from ..errors import BrowserError, ConfigError, InvalidInputError
 from ..protocol.fingerprint import FingerprintFormat
 from ._fingerprint_probe import PROBE, ProbePage, read_probe, served
@@ -110,7 +111,7 @@ class AsyncBrowserFingerprintGenerator:
         try:
             yield browser
         finally:
-            with anyio.move_on_after(_CLOSE_LIMIT, shield=True):
+            with cleaning_up(_CLOSE_LIMIT):
                 await browser.close()
 
 
@@ -130,5 +131,5 @@ async def _playwright() -> AsyncGenerator[Any, None]:
     try:
         yield playwright
     finally:
-        with anyio.move_on_after(_CLOSE_LIMIT, shield=True):
+        with cleaning_up(_CLOSE_LIMIT):
             await manager.__aexit__(None, None, None)

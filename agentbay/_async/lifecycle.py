@@ -65,9 +65,10 @@ async def end(session: AsyncSession, sync_context: bool) -> DeleteResult:
     try:
         request_id = await _release(session)
     except SessionNotFoundError as exc:
-        return DeleteResult(exc.request_id, True, sync_error=sync_error)
+        request_id = exc.request_id
     finally:
         await session._disconnect()
+    session.get_agent_bay()._ended(session.session_id)
     return DeleteResult(request_id, True, sync_error=sync_error)
 
 

@@ -13,9 +13,9 @@ from .._results.base import reported
 from .._results.mobile import MobileSimulateUploadResult
 from ..errors import InvalidInputError
 from ..protocol.context_files import GetUploadUrl, ListContextFiles
-from ..protocol.contexts import WhiteList
 from ..protocol.extra_configs import MobileSimulateConfig, MobileSimulateMode
 from ..protocol.mobile import MOBILE_INFO_FILE, MOBILE_INFO_FOLDER, MOBILE_INFO_PATH
+from ..protocol.sync_policy import WhiteList
 
 if TYPE_CHECKING:
     from .client import AsyncAgentBay

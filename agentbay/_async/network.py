@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from .._results.base import reported
 from .._results.network import NetworkResult, NetworkStatusResult
 from ..protocol.network import CreateNetwork, DescribeNetwork
-from ._retry import send_patiently
 
 if TYPE_CHECKING:
     from .client import AsyncAgentBay
@@ -47,5 +46,5 @@ class AsyncBetaNetworkService:
         Args:
             network_id: Which network.
         """
-        reply = await send_patiently(self._client, DescribeNetwork(network_id))
+        reply = await self._client.send(DescribeNetwork(network_id))
         return NetworkStatusResult(reply.request_id, True, reply.value.online)

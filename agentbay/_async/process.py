@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
+from .._deadline import cleaning_up
 from ..errors import AgentBayError, InvalidInputError, ProcessError, ProcessTimeoutError
 from ..protocol._checks import check_limits
 from ..protocol.command import Shell
@@ -231,7 +232,7 @@ async def start(
         raise
     except BaseException:  # cancelled too
         # Nobody would know of a process whose start was not waited for.
-        with anyio.move_on_after(10, shield=True), suppress(AgentBayError):
+        with cleaning_up(10), suppress(AgentBayError):
             await process.kill()
         raise
     return process

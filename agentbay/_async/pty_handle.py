@@ -8,6 +8,7 @@ from typing import Self
 
 import anyio
 
+from .._deadline import cleaning_up
 from ..errors import AgentBayError, InvalidInputError, PtyNotConnectedError, PtyTimeoutError
 from ..protocol.pty import KillPty, ResizePty, WritePty
 from ._terminal import LIMIT, Terminal, refusals, seconds
@@ -50,7 +51,7 @@ class AsyncPtyHandle:
     ) -> None:
         try:
             if self._created and self.is_connected:
-                with anyio.move_on_after(LIMIT, shield=True):
+                with cleaning_up(LIMIT):
                     await self.kill()
         except AgentBayError:
             if error is None:

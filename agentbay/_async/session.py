@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .._transport import ApiClient
     from ..protocol import key_names
     from ..protocol import sessions as actions
+    from . import _creating as creating
     from . import _websocket as websocket
     from . import lifecycle
     from .agent import AsyncAgent
@@ -57,6 +58,7 @@ else:
     websocket = Deferred("agentbay._async._websocket")
     key_names = Deferred("agentbay.protocol.key_names")
     lifecycle = Deferred("agentbay._async.lifecycle")
+    creating = Deferred("agentbay._async._creating")
 
 # Where the first generation of the service has the context for transfers.
 _FILE_TRANSFER_PATH = "/temp/file-transfer"
@@ -379,9 +381,12 @@ class AsyncSession(SessionCore):
             SessionError: The labels cannot be used (nothing was sent), or the service
                 refused.
         """
-        call = actions.SetLabels(self.session_id, check_labels(labels))
-        reply = await self.get_client().send(call)
-        return OperationResult(reply.request_id, True)
+        wanted, client = check_labels(labels), self.get_client()
+        if self._bay._owner:  # whose label stays
+            reply = await client.send(actions.GetLabels(self.session_id))
+            wanted = {**wanted, **creating.own_labels(reply.value.labels)}
+        done = await client.send(actions.SetLabels(self.session_id, wanted))
+        return OperationResult(done.request_id, True)
 
     @raising(SessionError)
     async def get_labels(self) -> OperationResult[dict[str, str]]:
@@ -391,7 +396,7 @@ class AsyncSession(SessionCore):
             SessionError: The service refused.
         """
         reply = await self.get_client().send(actions.GetLabels(self.session_id))
-        return OperationResult(reply.request_id, True, reply.value.labels)
+        return OperationResult(reply.request_id, True, creating.users_labels(reply.value.labels))
 
     @raising(SessionError)
     async def info(self) -> OperationResult[SessionInfo]:

@@ -18,7 +18,6 @@ from ..protocol.skills import (
     SkillInfo,
     UnbindSkills,
 )
-from ._retry import send_patiently
 
 if TYPE_CHECKING:
     from .client import AsyncAgentBay
@@ -66,7 +65,7 @@ class AsyncBetaSkillsService:
             return await self._by_ids(_texts("skill_ids", skill_ids))
         names = _texts("skill_names", skill_names) or None
         call = GetSkills(image_id=image_id or None, skill_group_ids=names)
-        reply = await send_patiently(self._client, call)
+        reply = await self._client.send(call)
         skills = [skill for skill in reply.value.skills if skill.name]
         return SkillsMetadataResult(reply.request_id, True, skills, reply.value.skill_path)
 
@@ -93,7 +92,7 @@ class AsyncBetaSkillsService:
             await bay.beta_skills.bind_context([ContextSkills(context.id, ["s-1"], "/skills")])
         """
         call = BindSkills(_items(items), self._region_id or None)
-        reply = await send_patiently(self._client, call)
+        reply = await self._client.send(call)
         return OperationResult(reply.request_id, True, True)
 
     @reported(OperationResult[bool])
@@ -106,11 +105,11 @@ class AsyncBetaSkillsService:
             items: What to take away where; as for `bind_context`.
         """
         call = UnbindSkills(_items(items), self._region_id or None)
-        reply = await send_patiently(self._client, call)
+        reply = await self._client.send(call)
         return OperationResult(reply.request_id, True, True)
 
     async def _by_ids(self, skill_ids: list[str] | None) -> SkillsMetadataResult:
-        reply = await send_patiently(self._client, ListSkills(skill_ids))
+        reply = await self._client.send(ListSkills(skill_ids))
         root = self._root or os.environ.get("AGENTBAY_OFFICIAL_SKILLS_ROOT") or _ROOT
         skills = [skill for skill in reply.value if skill.name]
         return SkillsMetadataResult(reply.request_id, True, skills, root)

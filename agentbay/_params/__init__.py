@@ -16,8 +16,8 @@ from ..errors import InvalidInputError
 from ..protocol._checks import check_labels
 
 if TYPE_CHECKING:
-    from ..protocol.contexts import SyncPolicy
     from ..protocol.extra_configs import ExtraConfigs
+    from ..protocol.sync_policy import SyncPolicy
     from .browser import BrowserContext
     from .lifecycle import LifecyclePolicy
     from .mounts import BetaContextMount

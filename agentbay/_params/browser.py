@@ -9,13 +9,7 @@ import attrs
 from .._value import Value
 from ..errors import InvalidInputError
 from ..protocol._checks import Choice
-from ..protocol.contexts import (
-    BWList,
-    DeletePolicy,
-    SyncPolicy,
-    UploadPolicy,
-    WhiteList,
-)
+from ..protocol.sync_policy import BWList, DeletePolicy, SyncPolicy, UploadPolicy, WhiteList
 from . import ContextSync, not_blank
 
 if TYPE_CHECKING:

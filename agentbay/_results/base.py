@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import attrs
 
+from .._deadline import in_time
 from .._value import Value
 from ..errors import AgentBayError, APIError
 
@@ -83,7 +84,7 @@ def reported(
         @functools.wraps(method)
         async def run(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                return await method(*args, **kwargs)
+                return await in_time(method(*args, **kwargs))
             except AgentBayError as exc:
                 return kind.failed(exc)
 
@@ -101,7 +102,7 @@ def raising(
         @functools.wraps(method)
         async def run(*args: P.args, **kwargs: P.kwargs) -> T:
             try:
-                return await method(*args, **kwargs)
+                return await in_time(method(*args, **kwargs))
             except kind:
                 raise
             except AgentBayError as exc:

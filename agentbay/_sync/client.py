@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import ssl
 from collections.abc import (
     AsyncIterator,
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from .._async.client import AsyncAgentBay
 from .._config import Config
+from .._deadline import Deadline
 from .._params import CreateSessionParams
 from .._results.sessions import DeleteResult, SessionId, SessionListResult, SessionResult
 from .._transport import ApiClient
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from .._params.listing import ListSessionParams
     from .._results.lifecycle import SessionPauseResult, SessionResumeResult
     from .._results.session_data import GetSessionResult
+    from .._retry import RetryPolicy
     from .beta import BetaNamespace
     from .context import ContextService
     from .network import BetaNetworkService
@@ -53,6 +56,13 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         transport: Carries the requests instead of a network connection, as in `httpx`.
         proxy: URL of a proxy; that of the environment by default.
         verify: False, or an SSL context, to check certificates in another way.
+        retry: How often failed requests are sent again, of those that do no harm twice.
+        tracing: Make a span of OpenTelemetry for each call, with the provider that the program
+            has set up; needs the extra ``otel``.
+        owner: A name for whoever creates sessions with this client. They carry it as a label,
+            and `reap` finds by it what an earlier run of the same program left behind.
+        max_sessions: How many sessions this client has at once; `create` waits while there are
+            so many. Any number by default.
 
     Raises:
         ConfigError: A setting is missing or makes no sense; also a `ValueError`.
@@ -75,6 +85,10 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         transport: httpx.AsyncBaseTransport | None = None,
         proxy: str | None = None,
         verify: bool | ssl.SSLContext = True,
+        retry: RetryPolicy | None = None,
+        tracing: bool = False,
+        owner: str = "",
+        max_sessions: int | None = None,
     ) -> None:
         self._impl = AsyncAgentBay(
             api_key,
@@ -86,6 +100,10 @@ class AgentBay(Wrapper[AsyncAgentBay]):
             transport=transport,
             proxy=proxy,
             verify=verify,
+            retry=retry,
+            tracing=tracing,
+            owner=owner,
+            max_sessions=max_sessions,
         )
 
     @property
@@ -140,7 +158,9 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         """Create a session.
 
         When the session's contexts cannot be brought into it, the session is deleted again
-        and the result says why. The same holds when the call is cancelled.
+        and the result says why. The same holds when the call is cancelled. A request whose
+        reply was lost is not simply sent again: a label of its own, which `get_labels` leaves
+        out, tells whether there is a session already.
 
         Args:
             params: What the session is asked to be.
@@ -334,6 +354,42 @@ class AgentBay(Wrapper[AsyncAgentBay]):
     ) -> SessionResumeResult:
         """Awaitable twin of `resume`, on the caller's event loop."""
         return await self.beta_resume_async(session, timeout, poll_interval)
+
+    def deadline(self, seconds: float) -> Deadline:
+        """Limit the time of every call inside a block, all of them together.
+
+        Args:
+            seconds: From the beginning of the block.
+
+        Example:
+            with bay.deadline(30):
+                result = session.command.run("make test")
+        """
+        return self._impl.deadline(seconds)
+
+    def reap(self, older_than: float = 0) -> builtins.list[str]:
+        """Delete the sessions that clients with the same `owner` left behind.
+
+        Args:
+            older_than: Only sessions that were asked for so many seconds ago; compares the
+                clock of this machine with that of the one that asked.
+
+        Returns:
+            The identifiers of the sessions that were deleted.
+
+        Raises:
+            ConfigError: This client has no `owner`.
+            AgentBayError: The sessions cannot be found, or one of them cannot be deleted.
+
+        Example:
+            bay = AgentBay(owner="nightly-tests")
+            bay.reap(older_than=3600)
+        """
+        return _bridge.call(self._impl.reap, older_than)
+
+    async def reap_async(self, older_than: float = 0) -> builtins.list[str]:
+        """Awaitable twin of `reap`, on the caller's event loop."""
+        return await self._impl.reap(older_than)
 
     def close(self) -> None:
         """Close the connections of the current event loop."""

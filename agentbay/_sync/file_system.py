@@ -106,14 +106,32 @@ class FileSystem(Wrapper[AsyncFileSystem]):
         return await self._impl.move_file(source, destination)
 
     @overload
-    def read_file(self, path: str) -> FileContentResult: ...
+    def read_file(
+        self, path: str, *, progress_cb: Callable[[int], object] | None = None
+    ) -> FileContentResult: ...
     @overload
-    def read_file(self, path: str, *, format: Literal["text"]) -> FileContentResult: ...
+    def read_file(
+        self,
+        path: str,
+        *,
+        format: Literal["text"],
+        progress_cb: Callable[[int], object] | None = None,
+    ) -> FileContentResult: ...
     @overload
-    def read_file(self, path: str, *, format: Literal["bytes"]) -> BinaryFileContentResult: ...
+    def read_file(
+        self,
+        path: str,
+        *,
+        format: Literal["bytes"],
+        progress_cb: Callable[[int], object] | None = None,
+    ) -> BinaryFileContentResult: ...
 
     def read_file(
-        self, path: str, *, format: Literal["text", "bytes"] = "text"
+        self,
+        path: str,
+        *,
+        format: Literal["text", "bytes"] = "text",
+        progress_cb: Callable[[int], object] | None = None,
     ) -> FileContentResult | BinaryFileContentResult:
         """Read a whole file.
 
@@ -121,6 +139,7 @@ class FileSystem(Wrapper[AsyncFileSystem]):
             path: The file.
             format: ``"text"`` for a UTF-8 text, ``"bytes"`` for anything else. Reading a
                 file as text that is not UTF-8 fails rather than change its content.
+            progress_cb: Told how many bytes have arrived so far, after each message.
 
         Example:
             text = session.file_system.read_file("/tmp/a.txt").unwrap()
@@ -130,26 +149,47 @@ class FileSystem(Wrapper[AsyncFileSystem]):
             "Callable[..., Awaitable[FileContentResult | BinaryFileContentResult]]",
             self._impl.read_file,
         )
-        return _bridge.call(target, path, format=format)
+        return _bridge.call(
+            target,
+            path,
+            format=format,
+            progress_cb=None if progress_cb is None else _bridge.as_async(progress_cb),
+        )
 
     @overload
-    async def read_file_async(self, path: str) -> FileContentResult: ...
-    @overload
-    async def read_file_async(self, path: str, *, format: Literal["text"]) -> FileContentResult: ...
+    async def read_file_async(
+        self, path: str, *, progress_cb: Callable[[int], Awaitable[object] | None] | None = None
+    ) -> FileContentResult: ...
     @overload
     async def read_file_async(
-        self, path: str, *, format: Literal["bytes"]
+        self,
+        path: str,
+        *,
+        format: Literal["text"],
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
+    ) -> FileContentResult: ...
+    @overload
+    async def read_file_async(
+        self,
+        path: str,
+        *,
+        format: Literal["bytes"],
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> BinaryFileContentResult: ...
 
     async def read_file_async(
-        self, path: str, *, format: Literal["text", "bytes"] = "text"
+        self,
+        path: str,
+        *,
+        format: Literal["text", "bytes"] = "text",
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> FileContentResult | BinaryFileContentResult:
         """Awaitable twin of `read_file`, on the caller's event loop."""
         target = cast(
             "Callable[..., Awaitable[FileContentResult | BinaryFileContentResult]]",
             self._impl.read_file,
         )
-        return await target(path, format=format)
+        return await target(path, format=format, progress_cb=progress_cb)
 
     def read_multiple_files(self, paths: Sequence[str]) -> MultipleFileContentResult:
         """Read several text files with one call.
@@ -181,7 +221,14 @@ class FileSystem(Wrapper[AsyncFileSystem]):
         """Awaitable twin of `search_files`, on the caller's event loop."""
         return await self._impl.search_files(path, pattern, exclude_patterns)
 
-    def write_file(self, path: str, content: str | bytes, mode: str = "overwrite") -> BoolResult:
+    def write_file(
+        self,
+        path: str,
+        content: str | bytes,
+        mode: str = "overwrite",
+        *,
+        progress_cb: Callable[[int], object] | None = None,
+    ) -> BoolResult:
         """Write a file; its parent directories are created.
 
         What does not fit into one message is collected in a temporary file beside the
@@ -191,14 +238,26 @@ class FileSystem(Wrapper[AsyncFileSystem]):
             path: The file.
             content: Text, written as UTF-8, or bytes.
             mode: ``"overwrite"`` or ``"append"``.
+            progress_cb: Told how many bytes have arrived so far, after each message.
         """
-        return _bridge.call(self._impl.write_file, path, content, mode)
+        return _bridge.call(
+            self._impl.write_file,
+            path,
+            content,
+            mode,
+            progress_cb=None if progress_cb is None else _bridge.as_async(progress_cb),
+        )
 
     async def write_file_async(
-        self, path: str, content: str | bytes, mode: str = "overwrite"
+        self,
+        path: str,
+        content: str | bytes,
+        mode: str = "overwrite",
+        *,
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> BoolResult:
         """Awaitable twin of `write_file`, on the caller's event loop."""
-        return await self._impl.write_file(path, content, mode)
+        return await self._impl.write_file(path, content, mode, progress_cb=progress_cb)
 
     def get_file_change(self, path: str) -> FileChangeResult:
         """Tell what changed below a directory since the last time this was asked.
@@ -225,7 +284,8 @@ class FileSystem(Wrapper[AsyncFileSystem]):
         """Send a file of the local machine to the session.
 
         It is read and sent piece by piece, so it may be larger than the memory. An exchange
-        is given up when nothing moved for 60 seconds.
+        is given up when nothing moved for 60 seconds, and begins again, as often as the policy
+        of the client says, after a failure that may pass.
 
         Args:
             local_path: The file to send.
@@ -235,7 +295,8 @@ class FileSystem(Wrapper[AsyncFileSystem]):
             wait: Wait until the session has the file, and not only the store.
             wait_timeout: Seconds for that wait.
             poll_interval: Longest time between two looks at it, in seconds.
-            progress_cb: Told how many bytes were sent so far, after each piece.
+            progress_cb: Told how many bytes were sent so far, after each piece; fewer than
+                before when the file is sent again.
 
         Example:
             folder = session.file_system.get_file_transfer_context_path()
@@ -289,7 +350,9 @@ class FileSystem(Wrapper[AsyncFileSystem]):
         """Fetch a file of the session to the local machine.
 
         It takes its place when it is whole: after a failure, what was there before still is.
-        An exchange is given up when nothing moved for 60 seconds.
+        What breaks half-way is gone on with, or begins again when it is another file by then, as
+        often as the policy of the client says; length and hash are checked as far as the store
+        tells them. An exchange is given up when nothing moved for 60 seconds.
 
         Args:
             remote_path: The file; the service may move files below
@@ -300,7 +363,8 @@ class FileSystem(Wrapper[AsyncFileSystem]):
                 arrives may be an earlier state of it.
             wait_timeout: Seconds for that wait.
             poll_interval: Longest time between two looks at it, in seconds.
-            progress_cb: Told how many bytes have arrived so far, after each piece.
+            progress_cb: Told how many bytes have arrived so far, after each piece; fewer than
+                before when the file begins again.
 
         Example:
             folder = session.file_system.get_file_transfer_context_path()
@@ -356,47 +420,93 @@ class FileSystem(Wrapper[AsyncFileSystem]):
         return await self._impl.get_file_transfer_context_path()
 
     @overload
-    def read(self, path: str) -> FileContentResult: ...
+    def read(
+        self, path: str, *, progress_cb: Callable[[int], object] | None = None
+    ) -> FileContentResult: ...
     @overload
-    def read(self, path: str, *, format: Literal["text"]) -> FileContentResult: ...
+    def read(
+        self,
+        path: str,
+        *,
+        format: Literal["text"],
+        progress_cb: Callable[[int], object] | None = None,
+    ) -> FileContentResult: ...
     @overload
-    def read(self, path: str, *, format: Literal["bytes"]) -> BinaryFileContentResult: ...
+    def read(
+        self,
+        path: str,
+        *,
+        format: Literal["bytes"],
+        progress_cb: Callable[[int], object] | None = None,
+    ) -> BinaryFileContentResult: ...
 
     def read(
-        self, path: str, *, format: Literal["text", "bytes"] = "text"
+        self,
+        path: str,
+        *,
+        format: Literal["text", "bytes"] = "text",
+        progress_cb: Callable[[int], object] | None = None,
     ) -> FileContentResult | BinaryFileContentResult:
         """Same as `read_file`."""
         target = cast("Callable[..., FileContentResult | BinaryFileContentResult]", self.read_file)
-        return target(path, format=format)
+        return target(path, format=format, progress_cb=progress_cb)
 
     @overload
-    async def read_async(self, path: str) -> FileContentResult: ...
-    @overload
-    async def read_async(self, path: str, *, format: Literal["text"]) -> FileContentResult: ...
+    async def read_async(
+        self, path: str, *, progress_cb: Callable[[int], Awaitable[object] | None] | None = None
+    ) -> FileContentResult: ...
     @overload
     async def read_async(
-        self, path: str, *, format: Literal["bytes"]
+        self,
+        path: str,
+        *,
+        format: Literal["text"],
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
+    ) -> FileContentResult: ...
+    @overload
+    async def read_async(
+        self,
+        path: str,
+        *,
+        format: Literal["bytes"],
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> BinaryFileContentResult: ...
 
     async def read_async(
-        self, path: str, *, format: Literal["text", "bytes"] = "text"
+        self,
+        path: str,
+        *,
+        format: Literal["text", "bytes"] = "text",
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> FileContentResult | BinaryFileContentResult:
         """Awaitable twin of `read`, on the caller's event loop."""
         target = cast(
             "Callable[..., Awaitable[FileContentResult | BinaryFileContentResult]]",
             self.read_file_async,
         )
-        return await target(path, format=format)
+        return await target(path, format=format, progress_cb=progress_cb)
 
-    def write(self, path: str, content: str | bytes, mode: str = "overwrite") -> BoolResult:
+    def write(
+        self,
+        path: str,
+        content: str | bytes,
+        mode: str = "overwrite",
+        *,
+        progress_cb: Callable[[int], object] | None = None,
+    ) -> BoolResult:
         """Same as `write_file`."""
-        return self.write_file(path, content, mode)
+        return self.write_file(path, content, mode, progress_cb=progress_cb)
 
     async def write_async(
-        self, path: str, content: str | bytes, mode: str = "overwrite"
+        self,
+        path: str,
+        content: str | bytes,
+        mode: str = "overwrite",
+        *,
+        progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> BoolResult:
         """Awaitable twin of `write`, on the caller's event loop."""
-        return await self.write_file_async(path, content, mode)
+        return await self.write_file_async(path, content, mode, progress_cb=progress_cb)
 
     def list(self, path: str) -> DirectoryListResult:
         """Same as `list_directory`."""

@@ -32,7 +32,7 @@ class Envelope(Pascal):
     """What every reply of the control plane looks like."""
 
     request_id: str = named(also=("requestId",), default="")
-    success: bool = True
+    success: bool | None = None
     code: str = named(also=("code",), default="")
     message: str = named(also=("message",), default="")
     http_status_code: int | None = None
@@ -41,6 +41,29 @@ class Envelope(Pascal):
     max_results: int | None = None
     total_count: int | None = None
     count: int | None = None
+
+    @property
+    def refusal(self) -> str:
+        """The error code; empty when the code is one that says yes."""
+        return "" if self.code.lower() in ("ok", "success") else self.code
+
+    @property
+    def says_yes(self) -> bool:
+        """Whether it is a success; without a word about that, when there is no error code."""
+        return not self.refusal if self.success is None else self.success
+
+    @property
+    def tells_something(self) -> bool:
+        """Whether it is a reply of the service at all, and not an object of somebody else."""
+        said = bool(self.request_id or self.code)
+        return said or self.success is not None or self.data is not None
+
+
+def request_id_of(reply: object) -> str:
+    """What a reply calls its request, whatever else is in it; empty when it does not say."""
+    values = cast("dict[str, Any]", reply) if isinstance(reply, dict) else {}
+    found = values.get("RequestId") or values.get("requestId")
+    return found if isinstance(found, str) else ""
 
 
 class Action(Pascal, Generic[T]):
@@ -68,8 +91,12 @@ class Action(Pascal, Generic[T]):
     def _parameters(self, *, query: bool) -> Iterator[tuple[str, str]]:
         for field in fields(type(self)):
             value = getattr(self, field.attribute)
-            if field.query is query and value is not None:
-                yield from _flatten(field.name, to_json(value) if field.json_text else value)
+            if field.query is not query or value is None:
+                continue
+            if type(value) is str or field.json_text:
+                yield field.name, to_json(value) if field.json_text else value
+            else:
+                yield from _flatten(field.name, value)
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, str]) -> Self:

@@ -84,14 +84,34 @@ class Field:
     json_text: bool = False
     query: bool = False
     read: Callable[[Any], Any] | None = None
+    # What the two below say is in the others; every value of every reply asks for it.
+    names: tuple[str, ...] = attrs.field(init=False, eq=False, repr=False)
+    plain: Any = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "names", (self.name, *self.also))
+        object.__setattr__(self, "plain", _plain(self))
 
     def find(self, data: Mapping[str, Any]) -> Any:
         """The raw value in ``data``, under any name of the field; else None."""
-        for name in (self.name, *self.also):
-            if data.get(name) is not None:
-                return data[name]
+        for name in self.names:
+            if (value := data.get(name)) is not None:
+                return value
         return None
 
+
+def _plain(field: Field) -> Any:
+    """The type of which a raw value is taken as it is; `object` for any, None for none."""
+    if field.read is not None or field.json_text:
+        return None
+    if field.hint is Any or field.hint is object:
+        return object
+    options = [kind for kind in get_args(field.hint) or (field.hint,) if kind in _SCALARS]
+    single = get_origin(field.hint) in (None, Union, types.UnionType)
+    return options[0] if single and len(options) == 1 else None
+
+
+_SCALARS = frozenset({str, int, float, bool})
 
 _fields: dict[Any, tuple[Field, ...]] = {}
 
@@ -125,7 +145,9 @@ def _cased(kind: type[Any], name: str) -> str:
 def encode(value: Any) -> Any:
     """Make plain JSON-able data from attrs values, enums and containers of them."""
     kind = cast("Any", type(value))
-    if attrs.has(kind):
+    if kind in _SCALARS or value is None:
+        return value
+    if kind in _fields or attrs.has(kind):
         pairs = ((field, getattr(value, field.attribute)) for field in fields(kind))
         return {
             field.name: to_json(item) if field.json_text else encode(item)
@@ -154,7 +176,12 @@ def decode(kind: type[T], data: Any) -> T:
 
 def to_json(value: Any) -> str:
     """Write a value as compact JSON text; text outside ASCII is kept as it is."""
-    return json.dumps(encode(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _to_json(encode(value))
+
+
+_to_json: Callable[[Any], str] = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
 
 
 def from_json(text: str) -> Any:
@@ -194,8 +221,12 @@ def decode_field(field: Field, raw: Any, where: str) -> Any:
 
 
 def _decode(kind: Any, data: Any, where: str) -> Any:
+    if kind in _fields:  # the quick way to what `attrs.has` says below
+        return _decode_object(kind, data, where)
     if kind is Any or kind is object:
         return data
+    if kind in _SCALARS:
+        return _decode_scalar(kind, data, where)
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         return _decode_union(get_args(kind), data, where)
@@ -203,6 +234,9 @@ def _decode(kind: Any, data: Any, where: str) -> Any:
         return _decode_object(kind, data, where)
     if origin in (list, tuple):
         inner = get_args(kind)[0]
+        if inner is Any:
+            raw = [item for _, item in _items(data, where)]
+            return raw if origin is list else tuple(raw)
         items = [_decode(inner, raw, f"{where}[{n}]") for n, raw in _items(data, where)]
         return items if origin is list else tuple(items)
     if origin is dict:
@@ -223,13 +257,18 @@ def _decode_union(options: tuple[Any, ...], data: Any, where: str) -> Any:
 
 def _decode_object(kind: Any, data: Any, where: str) -> Any:
     values = _object(data, where)
-    found = ((field, field.find(values)) for field in fields(kind))
-    arguments = {
-        field.argument: decode_field(field, raw, f"{where}.{field.attribute}")
-        for field, raw in found
-        if raw is not None
-    }
-    missing = [f.name for f in fields(kind) if f.required and f.argument not in arguments]
+    arguments: dict[str, Any] = {}
+    missing: list[str] = []
+    for field in fields(kind):
+        raw = field.find(values)
+        if raw is None:
+            if field.required:
+                missing.append(field.name)
+        elif field.plain is object or type(raw) is field.plain:
+            arguments[field.argument] = raw
+        else:
+            where_it_is = f"{where}.{field.attribute}"
+            arguments[field.argument] = decode_field(field, raw, where_it_is)
     if missing:
         raise WireError(f"{where}: {', '.join(missing)} is missing")
     return kind(**arguments)
@@ -252,10 +291,16 @@ def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
         return kind(data)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise WireError(f"{where}: expected {_EXPECTED.get(kind, kind.__name__)}, not {shape(data)}")
+    raise WireError(f"{where}: expected {_expected(kind)}, not {shape(data)}")
 
 
-_EXPECTED = {str: "text", int: "a whole number", float: "a number"}
+_EXPECTED: dict[Any, str] = {str: "text", int: "a whole number", float: "a number"}
+
+
+def _expected(kind: Any) -> str:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f"one of {', '.join(str(item.value) for item in kind)}"
+    return _EXPECTED.get(kind) or str(kind.__name__)
 
 
 def _boolean(data: Any, where: str) -> bool:
@@ -268,7 +313,7 @@ def _boolean(data: Any, where: str) -> bool:
 
 
 def _object(data: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(data, Mapping):
+    if type(data) is not dict and not isinstance(data, Mapping):
         raise WireError(f"{where}: expected an object, not {shape(data)}")
     return cast("Mapping[str, Any]", data)
 

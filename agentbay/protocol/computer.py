@@ -77,7 +77,8 @@ def _one_of(choices: list[E], name: str, value: object) -> E:
         if choice == value:
             return choice
     known = [choice.value for choice in choices]
-    raise InvalidInputError(f"Invalid {name} {value!r:.80}. Must be one of {known}")
+    given = value.value if isinstance(value, StrEnum) else value
+    raise InvalidInputError(f"Invalid {name} {given!r:.80}. Must be one of {known}")
 
 
 # -- values ----------------------------------------------------------------------------

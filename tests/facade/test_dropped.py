@@ -35,7 +35,7 @@ url = f"http://127.0.0.1:{server.server_port}"
 
 BLOCKING = """
 def use():
-    session = AgentBay("key", endpoint=url).create().unwrap()
+    session = AgentBay("key", endpoint=url).get("s-1").unwrap()
     session.command, session.context
 
 for _ in range(3):
@@ -45,7 +45,7 @@ gc.collect()
 
 ASYNC = """
 async def use():
-    session = (await AsyncAgentBay("key", endpoint=url).create()).unwrap()
+    session = (await AsyncAgentBay("key", endpoint=url).get("s-1")).unwrap()
     session.command, session.context
 
 async def main():
@@ -70,7 +70,7 @@ def test_a_dropped_client_leaves_no_socket_open(use: str) -> None:
 
 def test_a_program_that_used_host_names_ends_quietly() -> None:
     """Names are looked up in threads, and Python 3.12 starts none while it ends."""
-    use = 'AgentBay("key", endpoint=url.replace("127.0.0.1", "localhost")).create().unwrap()\n'
+    use = 'AgentBay("key", endpoint=url.replace("127.0.0.1", "localhost")).get("s-1").unwrap()\n'
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(SERVER) + use],
         capture_output=True,

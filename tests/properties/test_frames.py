@@ -265,7 +265,6 @@ _TASKS: dict[str, Callable[[AsyncSession], Awaitable[Any]]] = {
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentbay._async._agent_runs.INTERVAL", 0.01)
-    monkeypatch.setattr("agentbay._async._retry._PAUSES", (0.0, 0.0))
 
 
 @pytest.mark.usefixtures("_quick")

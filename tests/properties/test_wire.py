@@ -35,6 +35,7 @@ from agentbay import (
     ContextSync,
     ExtractOptions,
     ObserveOptions,
+    RetryPolicy,
 )
 from agentbay import protocol as protocol_package
 from agentbay.protocol import (
@@ -53,6 +54,7 @@ from agentbay.protocol import (
     network,
     sessions,
     skills,
+    sync_policy,
     window,
 )
 from agentbay.protocol._calls import ACTIONS, TOOLS, Action, Content, Tool
@@ -321,7 +323,7 @@ def test_strange_arguments_are_refused_by_name(
         sessions.StatusData,
         sessions.ToolSchema,
         contexts.Context,
-        contexts.SyncPolicy,
+        sync_policy.SyncPolicy,
         contexts.PersistenceItem,
         contexts.ContextInfo,
         contexts.ContextStatusData,
@@ -672,6 +674,7 @@ def _methods() -> dict[str, str]:
 
 
 _METHODS = _methods()
+_AT_ONCE = RetryPolicy(attempts=2, first_delay=0)
 
 
 def _arguments(full: str, method: Callable[..., object]) -> dict[str, Any]:
@@ -737,7 +740,6 @@ _statuses = st.sampled_from([200, 200, 200, 204, 302, 400, 401, 404, 429, 500, 5
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No pauses, and a place for what is downloaded."""
-    monkeypatch.setattr("agentbay._async._retry._PAUSES", (0.0, 0.0))
     monkeypatch.setattr("agentbay._async._agent_runs.INTERVAL", 0.01)
     transfer = {**_TRANSFER, "local_path": str(tmp_path / "down")}
     monkeypatch.setitem(_OWN_ARGUMENTS, "session.file_system.download_file", transfer)
@@ -755,7 +757,9 @@ async def test_any_reply_makes_a_result_or_an_error(
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, content=body, headers=headers)
 
-    bay = AsyncAgentBay("akm-x", endpoint="x.test", transport=httpx.MockTransport(answer))
+    bay = AsyncAgentBay(
+        "akm-x", endpoint="x.test", transport=httpx.MockTransport(answer), retry=_AT_ONCE
+    )
     try:
         result = await _call(name, AsyncSession(bay, "s-1"))
     except AgentBayError:
@@ -772,7 +776,9 @@ async def test_any_reply_makes_changes_or_an_error(status: int, body: bytes) -> 
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, content=body)
 
-    bay = AsyncAgentBay("akm-x", endpoint="x.test", transport=httpx.MockTransport(answer))
+    bay = AsyncAgentBay(
+        "akm-x", endpoint="x.test", transport=httpx.MockTransport(answer), retry=_AT_ONCE
+    )
     watch = AsyncSession(bay, "s-1").file_system.watch("/w", interval=0.01)
     with anyio.move_on_after(0.05), suppress(AgentBayError):
         async with watch as changes:

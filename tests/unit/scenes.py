@@ -22,8 +22,9 @@ from agentbay import (
     ExtraConfigs,
     MobileExtraConfig,
 )
-from agentbay.protocol.contexts import Context, ContextListParams, SyncPolicy
+from agentbay.protocol.contexts import Context, ContextListParams
 from agentbay.protocol.sessions import SessionData, ToolServer
+from agentbay.protocol.sync_policy import SyncPolicy
 
 from .samples import STEPS, read
 from .service import ENDPOINT, KEY, Sent, Service, ok, tool_says

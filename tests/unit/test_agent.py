@@ -607,7 +607,7 @@ async def test_an_agent_that_refuses_to_tell_again_and_again_ends_the_wait() -> 
 
 async def test_refusals_count_only_in_a_row() -> None:
     no, running = refusal("no"), {"status": "running"}
-    service = script_of("mobile", no, no, running, no, no, failing(500), no, no, DONE)
+    service = script_of("mobile", no, no, running, no, no, failing(400), no, no, DONE)
     assert (await wait("mobile", service)).success
 
 

@@ -24,6 +24,7 @@ from agentbay._results.sessions import McpTool
 from agentbay.errors import (
     AgentError,
     AgentTimeoutError,
+    ProtocolError,
     WsConnectionClosedError,
     WsHandshakeRejectedError,
     WsProtocolError,
@@ -475,7 +476,7 @@ BROKEN: dict[str, tuple[Script, type[Exception]]] = {
     "no phase": (say({"eventType": "content"}), WsProtocolError),
     "another phase": (say({"phase": "middle"}), WsProtocolError),
     "no data": (say(5), WsProtocolError),
-    "a status that is none": (say({"phase": "end", "status": {"a": 1}}), Exception),
+    "a status that is none": (say({"phase": "end", "status": {"a": 1}}), ProtocolError),
 }
 
 

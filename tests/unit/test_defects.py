@@ -41,6 +41,7 @@ from agentbay import (
     SessionStatus,
     TransportError,
 )
+from agentbay._async._creating import users_labels
 from agentbay._async._routes import send_tool
 from agentbay.protocol.bindings import LoadInternalContexts
 from agentbay.protocol.context_files import ListContextFiles
@@ -622,6 +623,9 @@ async def test_params_can_be_used_again() -> None:
     for _ in range(2):
         assert (await bay.create(params)).success
     first, second = (sent.parameters for sent in service.sent)
+    labels = [json.loads(sent.pop("Labels")) for sent in (first, second)]
+    assert [users_labels(each) for each in labels] == [{"a": "b"}] * 2
+    assert labels[0] != labels[1], "each request has a label of its own"
     assert first == second
     assert params == CreateSessionParams(labels={"a": "b"}, image_id="linux_latest")
     assert params.context_syncs == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import filecmp
+import hashlib
 import json
 import logging
 import os
@@ -22,7 +24,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from agentbay import AsyncAgentBay, AsyncSession
+from agentbay import AsyncAgentBay, AsyncSession, RetryPolicy
 from agentbay._async import _local_files
 from agentbay._results.file_system import DownloadResult, UploadResult
 from agentbay._transport import Stored
@@ -48,6 +50,7 @@ STORE = "https://oss.test/oss/bucket/obj?Expires=1&OSSAccessKeyId=AK&Signature=s
 FAR = "/temp/file-transfer/up.txt"
 CONTEXT = {"ContextId": "ctx-ft", "ContextPath": "/temp/file-transfer", "ContextType": ""}
 QUICK: dict[str, Any] = {"wait_timeout": 5, "poll_interval": 0.01}
+AT_ONCE = RetryPolicy(attempts=3, first_delay=0)
 
 
 def transfers(*rows: dict[str, Any]) -> httpx.Response:
@@ -117,11 +120,12 @@ def _content(path: Path) -> bytes:
 
 
 async def _up(cloud: Cloud, local: Any, **options: Any) -> UploadResult:
-    return await session_of(cloud).file_system.upload_file(local, FAR, **{**QUICK, **options})
+    files = session_of(cloud, retry=AT_ONCE).file_system
+    return await files.upload_file(local, FAR, **{**QUICK, **options})
 
 
 async def _down(cloud: Cloud, local: Any, **options: Any) -> DownloadResult:
-    files = session_of(cloud).file_system
+    files = session_of(cloud, retry=AT_ONCE).file_system
     return await files.download_file(FAR, local, **{**QUICK, **options})
 
 
@@ -714,6 +718,280 @@ async def test_an_error_of_the_callback_ends_the_transfer_and_is_raised(
     assert _names(tmp_path) == ["up.txt"]
 
 
+# -- again, and on -----------------------------------------------------------------------
+
+
+class Shaky:
+    """A store that gives up on a file after each of so many bytes; then it gives the rest.
+
+    Attributes:
+        asked: The range and the condition of each request for the file.
+    """
+
+    def __init__(self, cloud: Cloud, *cuts: int, **headers: str) -> None:
+        self.content = b"0123456789"
+        self.headers = {"etag": '"one"', **headers}
+        self.asked: list[tuple[str | None, str | None]] = []
+        self._cuts = iter(cuts)
+        cloud.store = self.give
+
+    def give(self, request: httpx.Request) -> httpx.Response:
+        asked, condition = request.headers.get("range"), request.headers.get("if-range")
+        self.asked.append((asked, condition))
+        if asked is None or condition != self.headers["etag"]:
+            return self._reply(200, 0)
+        return self._reply(206, int(asked.removeprefix("bytes=").removesuffix("-")))
+
+    def _reply(self, status: int, first: int) -> httpx.Response:
+        size = len(self.content)
+        headers = {**self.headers, "content-length": str(size - first)}
+        if status == 206:
+            headers["content-range"] = f"bytes {first}-{size - 1}/{size}"
+        cut = next(self._cuts, None)
+        return httpx.Response(status, headers=headers, stream=Part(self.content[first:], cut))
+
+
+class Part(httpx.AsyncByteStream):
+    """A body that breaks after so many bytes; None for one that does not."""
+
+    def __init__(self, content: bytes, cut: int | None) -> None:
+        self.content, self.cut = content, cut
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content[: self.cut]
+        if self.cut is not None:
+            raise httpx.ReadError("the connection broke")
+
+
+async def test_a_download_that_breaks_is_gone_on_with(tmp_path: Path) -> None:
+    cloud, seen = Cloud(), list[int]()
+    store = Shaky(cloud, 3, 4)
+    result = await _down(cloud, tmp_path / "x", progress_cb=seen.append)
+    assert result.success, result.error_message
+    assert store.asked == [(None, None), ("bytes=3-", '"one"'), ("bytes=7-", '"one"')]
+    assert _content(tmp_path / "x") == b"0123456789"
+    assert (result.http_status, result.bytes_received, seen) == (206, 10, [3, 7, 10])
+    assert _names(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"etag": 'W/"one"'}, {"etag": ""}, {"accept-ranges": "none"}], ids=str
+)
+async def test_a_download_that_cannot_be_gone_on_with_begins_again(
+    headers: dict[str, str], tmp_path: Path
+) -> None:
+    cloud, seen = Cloud(), list[int]()
+    store = Shaky(cloud, 8, **headers)
+    result = await _down(cloud, tmp_path / "x", progress_cb=seen.append)
+    assert result.success, result.error_message
+    assert store.asked == [(None, None)] * 2
+    assert _content(tmp_path / "x") == b"0123456789"
+    assert (result.bytes_received, seen) == (10, [8, 10])
+
+
+async def test_a_file_that_is_another_one_by_then_begins_again(tmp_path: Path) -> None:
+    cloud = Cloud()
+    store = Shaky(cloud, 8)
+
+    def told(_: int) -> None:
+        store.headers["etag"], store.content = '"two"', b"abcde"
+
+    result = await _down(cloud, tmp_path / "x", progress_cb=told)
+    assert result.success, result.error_message
+    assert (result.bytes_received, _content(tmp_path / "x")) == (5, b"abcde")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (206, {"content-range": "bytes 3-9/10", "etag": '"two"'}),
+        (206, {"content-range": "bytes 3-9/10"}),
+        (206, {"content-range": "bytes 4-9/10", "etag": '"one"'}),
+        (206, {"content-range": "bytes 3-9/11", "etag": '"one"'}),
+        (206, {"content-range": "3", "etag": '"one"'}),
+        (206, {"etag": '"one"'}),
+        (416, {"content-range": "bytes */2", "etag": '"two"'}),
+    ],
+)
+async def test_a_part_of_another_file_is_not_taken(
+    status: int, headers: dict[str, str], tmp_path: Path
+) -> None:
+    cloud = Cloud()
+    store, other = Shaky(cloud, 3), iter([httpx.Response(status, headers=headers, content=b"XX")])
+    cloud.store = lambda r: next(other, None) or store.give(r) if store.asked else store.give(r)
+    result = await _down(cloud, tmp_path / "x")
+    assert result.success, result.error_message
+    assert store.asked == [(None, None)] * 2
+    assert _content(tmp_path / "x") == b"0123456789"
+
+
+async def test_a_download_is_tried_as_often_as_the_policy_says(tmp_path: Path) -> None:
+    cloud = Cloud()
+    store = Shaky(cloud, 1, 1, 1, 1)
+    result = await _down(cloud, tmp_path / "x")
+    assert isinstance(result.error, TransportError)
+    assert len(result.error.attempts) == len(store.asked) == 3
+    assert result.bytes_received == 3
+    assert _names(tmp_path) == []
+
+
+async def test_what_cannot_be_dropped_does_not_begin_again() -> None:
+    cloud, taken = Cloud(), bytearray()
+    Shaky(cloud, 8, etag="")
+
+    async def write(piece: bytes) -> None:
+        taken.extend(piece)
+
+    client = session_of(cloud, retry=AT_ONCE).get_client()
+    with pytest.raises(FileTransferError, match="cannot be dropped"):
+        await client.get_file(STORE, write)
+    assert taken == b"01234567"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [httpx.ReadError("reset"), httpx.ConnectError("refused"), 503, 429, 500],
+    ids=lambda trouble: trouble if isinstance(trouble, int) else type(trouble).__name__,
+)
+async def test_an_upload_that_fails_for_a_moment_is_sent_again_whole(
+    trouble: Exception | int, local: Path
+) -> None:
+    cloud, seen = Cloud(), list[int]()
+    troubles = iter([trouble])
+    tag = hashlib.md5(b"payload-123", usedforsecurity=False).hexdigest()  # of one attempt only
+
+    def store(request: httpx.Request) -> httpx.Response:
+        match next(troubles, None):
+            case None:
+                cloud.content = request.content
+                return httpx.Response(200, headers={"etag": f'"{tag}"'})
+            case int(status):
+                return httpx.Response(status)
+            case error:
+                raise error
+
+    cloud.store = store
+    result = await _up(cloud, local, progress_cb=seen.append)
+    assert result.success, result.error_message
+    assert (cloud.content, result.bytes_sent) == (b"payload-123", 11)
+    assert seen == [11, 11]
+    assert cloud.actions.count("PUT") == 2
+
+
+async def test_what_a_store_refuses_for_good_is_asked_for_once(local: Path, tmp_path: Path) -> None:
+    cloud = Cloud()
+    cloud.store = lambda _: httpx.Response(403)
+    assert not (await _up(cloud, local)).success
+    assert not (await _down(cloud, tmp_path / "x")).success
+    assert (cloud.actions.count("PUT"), cloud.actions.count("GET")) == (1, 1)
+
+
+async def test_a_file_of_the_wrong_length_is_an_error(tmp_path: Path) -> None:
+    cloud = Cloud()
+    cloud.store = lambda _: httpx.Response(
+        200, headers={"content-length": "9"}, stream=Part(b"content", None)
+    )
+    result = await _down(cloud, tmp_path / "x")
+    assert isinstance(result.error, TransportError)
+    assert "7 of 9" in result.error_message
+    assert _names(tmp_path) == []
+
+
+_MD5 = hashlib.md5(b"content", usedforsecurity=False)
+_SHA256 = base64.b64encode(hashlib.sha256(b"content").digest()).decode()
+_GOOD = [
+    {"etag": f'"{_MD5.hexdigest()}"'},
+    {"etag": f'"{_MD5.hexdigest().upper()}"', "x-oss-object-type": "Normal"},
+    {"content-md5": base64.b64encode(_MD5.digest()).decode()},
+    {"repr-digest": f"sha-512=:xx:, sha-256=:{_SHA256}:"},
+]
+_BAD: list[dict[str, str]] = [
+    {"etag": f'"{"0" * 32}"'},
+    {"etag": f'"{"0" * 32}"', "x-oss-server-side-encryption": "AES256"},
+    {"content-md5": base64.b64encode(bytes(16)).decode()},
+    {"repr-digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"},
+]
+_NO_HASH = [
+    {"etag": f'"{"0" * 32}-2"'},
+    {"etag": f'W/"{"0" * 32}"'},
+    {"etag": f'"{"0" * 32}"', "x-oss-server-side-encryption": "KMS"},
+    {"etag": f'"{"0" * 32}"', "x-oss-object-type": "Appendable"},
+    {"content-md5": "no base64"},
+]
+
+
+@pytest.mark.parametrize("headers", [*_GOOD, *_NO_HASH], ids=str)
+async def test_a_download_with_its_hash_or_none_is_whole(
+    headers: dict[str, str], tmp_path: Path
+) -> None:
+    cloud = Cloud()
+    cloud.store = lambda _: httpx.Response(200, headers=headers, content=b"content")
+    result = await _down(cloud, tmp_path / "x")
+    assert result.success, result.error_message
+
+
+@pytest.mark.parametrize("headers", _BAD, ids=str)
+async def test_a_download_with_another_hash_is_an_error_and_leaves_what_was_there(
+    headers: dict[str, str], tmp_path: Path
+) -> None:
+    cloud = Cloud()
+    (tmp_path / "x").write_bytes(b"old")
+    cloud.store = lambda _: httpx.Response(200, headers=headers, content=b"content")
+    result = await _down(cloud, tmp_path / "x")
+    assert isinstance(result.error, FileTransferError)
+    assert "damaged" in result.error_message
+    assert _names(tmp_path) == ["x"]
+    assert _content(tmp_path / "x") == b"old"
+
+
+async def test_the_hash_is_that_of_all_parts_of_a_download(tmp_path: Path) -> None:
+    cloud = Cloud()
+    good = hashlib.md5(b"0123456789", usedforsecurity=False).hexdigest()
+    Shaky(cloud, 3, 4, etag=f'"{good}"')
+    assert (await _down(cloud, tmp_path / "x")).success
+    Shaky(cloud, 3, etag=f'"{"0" * 32}"')
+    assert isinstance((await _down(cloud, tmp_path / "y")).error, FileTransferError)
+
+
+async def test_an_upload_that_is_stored_with_another_hash_is_an_error(local: Path) -> None:
+    cloud = Cloud()
+    good = hashlib.md5(b"payload-123", usedforsecurity=False).hexdigest()
+    tags = iter([f'"{good}"', f'"{"0" * 32}"'])
+    # The MD5 of the empty reply is none of the file.
+    empty = {"content-md5": "1B2M2Y8AsgTpgAmY7PhCfg=="}
+    cloud.store = lambda _: httpx.Response(200, headers={"etag": next(tags), **empty})
+    assert (await _up(cloud, local)).success
+    result = await _up(cloud, local)
+    assert isinstance(result.error, FileTransferError)
+    assert "damaged" in result.error_message
+    assert cloud.actions.count("SyncContext") == 1  # the session does not get it
+
+
+class Stuck(httpx.AsyncBaseTransport):
+    """A store that never answers."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if "x-acs-action" in request.headers:
+            return await Cloud().handle_async_request(request)
+        await anyio.sleep_forever()
+        raise AssertionError
+
+
+async def test_a_transfer_ends_at_the_deadline(local: Path) -> None:
+    session = session_of(Stuck(), retry=AT_ONCE)
+    with anyio.fail_after(10), session.get_agent_bay().deadline(1):
+        result = await session.file_system.upload_file(local, FAR)
+    assert isinstance(result.error, RequestTimeoutError)
+    assert result.request_id_upload_url == "r-url"
+
+    async def write(_: bytes) -> None:
+        """Take it."""
+
+    late = pytest.raises(RequestTimeoutError, match="not done within")
+    with anyio.fail_after(10), session.get_agent_bay().deadline(0.2), late:
+        await session.get_client().get_file(STORE, write)
+
+
 # -- redirects, limits, traces ---------------------------------------------------------
 
 
@@ -783,11 +1061,6 @@ async def _put(session: AsyncSession, chunks: Any, idle: float) -> Stored:
 
 
 async def test_an_exchange_in_which_nothing_moves_is_given_up() -> None:
-    class Stuck(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            await anyio.sleep_forever()
-            raise AssertionError
-
     async def chunks() -> AsyncGenerator[bytes, None]:
         yield b"abcd"
 
@@ -851,11 +1124,21 @@ class _Store(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("content-length", str(self.kept.stat().st_size))
+        size, asked = self.kept.stat().st_size, self.headers.get("range")
+        first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        self.send_response(206 if asked else 200)
+        self.send_header("content-length", str(size - first))
+        self.send_header("etag", '"kept"')
+        if asked:
+            self.send_header("content-range", f"bytes {first}-{size - 1}/{size}")
         self.end_headers()
         with self.kept.open("rb") as file:
-            shutil.copyfileobj(file, self.wfile)
+            file.seek(first)
+            if asked:
+                shutil.copyfileobj(file, self.wfile)
+            else:  # and no more
+                self.wfile.write(file.read(size // 2))
+                self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -875,7 +1158,7 @@ def _store(kept: Path) -> Generator[str]:
             thread.join(10)
 
 
-async def test_a_large_file_goes_both_ways_in_little_memory(tmp_path: Path) -> None:
+async def test_a_large_file_goes_both_ways_with_a_break_in_little_memory(tmp_path: Path) -> None:
     big, back = tmp_path / "big", tmp_path / "back"
     big.write_bytes(b"0123456789abcdef" * 1_250_000)
 
@@ -891,7 +1174,7 @@ async def test_a_large_file_goes_both_ways_in_little_memory(tmp_path: Path) -> N
                 assert (await bay.client.put_file(url, chunks, 20_000_000)).status == 200
                 async with _local_files.replacing(str(back), True) as file:
                     write = partial(_local_files.in_thread, file.write)
-                    assert await bay.client.get_file(url, write) == 200
+                    assert await bay.client.get_file(url, write) == 206
                 assert tracemalloc.get_traced_memory()[1] < 5_000_000
             finally:
                 tracemalloc.stop()

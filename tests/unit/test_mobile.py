@@ -19,7 +19,6 @@ from agentbay._async.mobile_simulate import AsyncMobileSimulateService
 from agentbay.protocol import mobile as protocol
 from agentbay.protocol._calls import Content
 from agentbay.protocol._images import Image
-from agentbay.protocol.contexts import BWList, SyncPolicy, WhiteList
 from agentbay.protocol.extra_configs import (
     AppManagerRule,
     MobileExtraConfig,
@@ -27,6 +26,7 @@ from agentbay.protocol.extra_configs import (
     MobileSimulateMode,
 )
 from agentbay.protocol.key_codes import KeyCode
+from agentbay.protocol.sync_policy import BWList, SyncPolicy, WhiteList
 
 from .service import Sent, Service, always, by_action, client, ok, session_of, tool_says
 

@@ -305,7 +305,7 @@ async def test_what_the_control_plane_cannot_carry_is_not_sent_there() -> None:
     network = Network(_refuse)
     with pytest.raises(TransportError) as caught:
         await send_tool(LINK, SERVER, "write", {"a": "x" * 61_000}, client=network.client)
-    assert network.hosts == ["link.test"]
+    assert network.hosts == ["link.test"] * 3
     assert caught.value.sent is False
     assert caught.value.request_id.startswith("link-")
 
@@ -515,7 +515,7 @@ async def test_credentials_are_in_no_log(
     caplog.set_level(logging.DEBUG)
     await call(Network(says({"data": nested()})), data)
     await call(Network(_refuse), data)
-    assert "callTool" in caplog.text
+    assert "CallMcpTool shell" in caplog.text
     for secret in (TOKEN, PATH, KEY):
         assert secret not in caplog.text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import socket
@@ -9,12 +10,15 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
 import pytest
 import trio
+from anyio import to_thread
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection
 
 from agentbay import ConfigError
 from agentbay._async import _background, _line, _socket
@@ -276,6 +280,60 @@ async def test_attempts_end_with_the_last_listener(service: WsService) -> None:
     begun = len(service.handshakes) + 1  # one may be on its way
     await until(lambda: connection._line._scope is None)
     assert len(service.handshakes) <= begun
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_who_listens_hears_of_a_session_that_refuses_for_good(
+    service: WsService, status: int
+) -> None:
+    connection = await connect(service)
+    told: list[Any] = []
+
+    async def hear(data: dict[str, Any]) -> None:
+        told.append(data)
+
+    connection.listen(SERVER, hear, closed=told.append)
+    async with connection.subscribe(SERVER) as pushes:
+        service.push({"n": 1}, source=SERVER)
+        await until(lambda: told == [{"n": 1}])
+        service.refuse = status
+        service.drop()
+        with anyio.fail_after(10):
+            assert (await anext(pushes)) == {"n": 1}
+            with pytest.raises(WsHandshakeRejectedError) as caught:
+                await anext(pushes)
+            await until(lambda: len(told) == 2 and connection._line._scope is None)
+    assert caught.value.status_code == told[1].status_code == status
+    assert len(service.handshakes) == 1 + _line._REFUSALS
+    service.refuse = None
+    assert (await connection.call(Greet())).value.text == "hello you"
+
+
+class Moody(WsService):
+    """Refuses some of its handshakes, counted from 0."""
+
+    refusals: Mapping[int, int] = {}
+
+    def _shake_hands(self, peer: ServerConnection, request: Request) -> Response | None:
+        self.refuse = self.refusals.get(len(self.handshakes))
+        return super()._shake_hands(peer, request)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+async def test_who_listens_outlasts_refusals_that_pass(status: int) -> None:
+    with Moody() as service:
+        passing = dict.fromkeys(range(1, 6), status)
+        service.refusals = {**passing, 7: 403, 8: 403, 10: 403, 11: 403}
+        connection = await connect(service)
+        async with connection.subscribe(SERVER) as pushes:
+            for opened in (7, 10, 13):
+                service.drop()
+                await until(lambda opened=opened: len(service.handshakes) == opened)  # type: ignore[misc]
+                await until(lambda: connection._line.is_open)
+            service.push({"n": 1}, source=SERVER)
+            assert (await anext(pushes)) == {"n": 1}
 
 
 def test_pauses_between_attempts_grow_to_five_seconds() -> None:
@@ -549,6 +607,53 @@ def test_a_second_loop_opens_a_connection_of_its_own(service: WsService, backend
     anyio.run(main, backend=backend)
     anyio.run(main, backend=backend)
     assert len(service.handshakes) == 2
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_deleted_session_closes_the_connections_of_every_loop(
+    service: WsService, backend: str
+) -> None:
+    session = session_at(service)
+    listening, told = threading.Event(), list[str]()
+
+    async def elsewhere() -> None:
+        connection = await session._websocket()
+        async with connection.subscribe(SERVER) as pushes:
+            listening.set()
+            with anyio.fail_after(10), pytest.raises(WsConnectionClosedError, match="this side"):
+                await anext(pushes)
+        with pytest.raises(WsConnectionClosedError):
+            await (await session._websocket()).call(Greet())
+        told.append("ended")
+
+    async def here() -> None:
+        await (await session._websocket()).call(Greet())
+        assert await to_thread.run_sync(listening.wait, 10)
+        await until(lambda: service.open == 2)
+        assert (await session.delete()).success
+        await until(lambda: service.open == 0)
+
+    thread = threading.Thread(target=anyio.run, args=(elsewhere,), kwargs={"backend": backend})
+    thread.start()
+    anyio.run(here, backend=backend)
+    thread.join(10)
+    assert told == ["ended"]
+
+
+def test_a_loop_that_has_ended_does_not_keep_a_session_from_being_deleted(
+    service: WsService,
+) -> None:
+    session = session_at(service)
+    loop = asyncio.new_event_loop()
+
+    async def delete() -> None:
+        assert len(session._connections.elsewhere()) == 1
+        assert (await session.delete()).success
+
+    # Closed without a word to what ran on it.
+    loop.run_until_complete(session._websocket())
+    loop.close()
+    asyncio.run(delete())
 
 
 def test_a_task_in_the_background_takes_no_run_with_it(caplog: pytest.LogCaptureFixture) -> None:

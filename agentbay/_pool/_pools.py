@@ -1,0 +1,264 @@
+"""Pools of connections: the one that was used last is taken first."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from contextlib import suppress
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from ._connection import Connection
+from ._dialing import dial
+from ._readers import new_reader
+from ._tls import Tls
+
+# Seconds for which an idle connection is kept; gateways close theirs after some 25.
+KEPT = 20.0
+
+# Seconds at least between two looks at all connections: limits of the transport hold with
+# this precision. Deadlines of calls do not rely on it.
+_TICK = 0.05
+
+
+class Pool:
+    """The connections of one event loop, and the one timer that watches them.
+
+    Args:
+        loop: The loop.
+        tls: How servers are checked.
+        most: Connections to one origin; who needs one more waits.
+        kept: Seconds for which an idle connection is kept.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, tls: Tls, *, most: int, kept: float = KEPT
+    ) -> None:
+        self.loop, self.tls, self.most, self.kept = loop, tls, most, kept
+        self._origins: dict[tuple[str, str, int], Origin] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
+        self.closed = False
+
+    def origin(self, scheme: str, host: str, port: int | None) -> Origin:
+        """The connections to a scheme, host and port."""
+        key = scheme, host, port or (443 if scheme == "https" else 80)
+        found = self._origins.get(key)
+        if found is None:
+            found = self._origins[key] = Origin(self, *key)
+        return found
+
+    def watch(self, when: float) -> None:
+        """Look after the connections at a time, or before."""
+        if when < self._due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._due = max(when, self.loop.time() + _TICK)
+            self._timer = self.loop.call_at(self._due, self._sweep)
+
+    def connections(self) -> list[Connection]:
+        """All that are open."""
+        return [item for origin in self._origins.values() for item in origin.connections()]
+
+    async def aclose(self) -> None:
+        """Close all connections, also those in use; what waits for one fails."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        left = self.connections()
+        for origin in self._origins.values():
+            origin.close()
+        for _ in range(100):  # the loop tells a connection in one of its next rounds
+            if all(connection.lost for connection in left):
+                break
+            await anyio.lowlevel.checkpoint()
+
+    def _sweep(self) -> None:
+        self._timer, self._due = None, math.inf
+        now = self.loop.time()
+        following = math.inf
+        for key, origin in list(self._origins.items()):
+            following = min(following, origin.sweep(now))
+            if origin.is_unused:
+                del self._origins[key]
+        if following < math.inf:
+            self.watch(following)
+
+
+class Origin:
+    """The connections to one scheme, host and port."""
+
+    def __init__(self, pool: Pool, scheme: str, host: str, port: int) -> None:
+        self._pool, self._scheme, self._host, self._port = pool, scheme, host, port
+        self._idle: deque[Connection] = deque()
+        self._busy: set[Connection] = set()
+        # With None, a waiter is given the right to open a connection.
+        self._waiters: deque[asyncio.Future[Connection | None]] = deque()
+        self._open = 0
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether there is nothing to remember."""
+        return not self._open and not self._waiters
+
+    def connections(self) -> list[Connection]:
+        """All that are open."""
+        return [*self._idle, *self._busy]
+
+    async def acquire(self, connect: float | None, patience: float | None) -> Connection:
+        """Take a connection: an idle one, else one more, else the next that comes free.
+
+        Args:
+            connect: Seconds to open one.
+            patience: Seconds to wait for one.
+
+        Raises:
+            httpx.ConnectError: None can be opened; `httpx.ConnectTimeout` for too slow.
+            httpx.PoolTimeout: None came free.
+        """
+        while True:
+            while self._idle:
+                connection = self._idle.pop()
+                self._busy.add(connection)
+                if await self._is_alive(connection):
+                    return connection
+            if self._open < self._pool.most:
+                self._open += 1
+                return await self._dialed(connect)
+            granted = await self._turn(patience)
+            if granted is None:
+                return await self._dialed(connect)
+            if await self._is_alive(granted):
+                return granted
+
+    def release(self, connection: Connection) -> None:
+        """Give a connection back, or give it up when something is left of the last exchange."""
+        if connection not in self._busy:
+            return
+        connection.rest()
+        if not connection.is_reusable or self._pool.closed:
+            connection.drop()
+            self._forget(connection)
+        elif not self._grant(connection):
+            self._busy.discard(connection)
+            kept = min(self._pool.kept, max((connection.patience or math.inf) - 1, 0.1))
+            connection.idle_until = self._pool.loop.time() + kept
+            self._idle.append(connection)
+            self._pool.watch(connection.idle_until)
+
+    def sweep(self, now: float) -> float:
+        """Close what is overdue; tells when to look again."""
+        while self._idle and (self._idle[0].closed or self._idle[0].idle_until <= now):
+            self._idle.popleft().drop()
+            self._open -= 1
+        for connection in list(self._busy):
+            if connection.deadline <= now:
+                connection.expire()
+        dues = [connection.deadline for connection in self._busy]
+        if self._idle:
+            dues.append(self._idle[0].idle_until)
+        return min(dues, default=math.inf)
+
+    def close(self) -> None:
+        """Close all connections; what waits for one fails."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(httpx.ConnectError("the client was closed"))
+        self._waiters.clear()
+        for connection in self.connections():
+            connection.fail(httpx.ReadError("the client was closed"))
+        self._idle.clear()
+
+    async def _is_alive(self, connection: Connection) -> bool:
+        try:
+            alive = await connection.is_alive()
+        except BaseException:
+            connection.drop()
+            self._forget(connection)
+            raise
+        if not alive:
+            self._forget(connection)
+        return alive
+
+    async def _turn(self, patience: float | None) -> Connection | None:
+        waiter: asyncio.Future[Connection | None] = self._pool.loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            with anyio.fail_after(patience):
+                return await waiter
+        except BaseException as exc:
+            self._give_up(waiter)
+            if isinstance(exc, TimeoutError):
+                raise httpx.PoolTimeout("all connections are in use") from exc
+            raise
+
+    def _give_up(self, waiter: asyncio.Future[Connection | None]) -> None:
+        """Stop waiting; what was granted meanwhile goes to the next."""
+        if not waiter.done() or waiter.cancelled():
+            with suppress(ValueError):
+                self._waiters.remove(waiter)
+        elif waiter.exception() is None:
+            granted = waiter.result()
+            if granted is None:
+                self._let_one_in()
+            else:
+                self.release(granted)
+
+    def _grant(self, granted: Connection | None) -> bool:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(granted)
+                return True
+        return False
+
+    def _let_one_in(self) -> None:
+        """Pass on the right to one connection, which nobody uses any more."""
+        if not self._grant(None):
+            self._open -= 1
+
+    def _forget(self, connection: Connection) -> None:
+        self._busy.discard(connection)
+        self._let_one_in()
+
+    def _lost(self, connection: Connection) -> None:
+        """A connection ended by itself. A busy one is given back by whoever has it."""
+        if connection in self._busy or connection not in self._idle:
+            return
+        self._idle.remove(connection)
+        self._let_one_in()
+
+    async def _dialed(self, limit: float | None) -> Connection:
+        try:
+            connection = await self._connected(limit)
+            if self._pool.closed:
+                connection.drop()
+                raise httpx.ConnectError("the client was closed")
+        except BaseException:
+            self._let_one_in()
+            raise
+        self._busy.add(connection)
+        return connection
+
+    async def _connected(self, limit: float | None) -> Connection:
+        pool = self._pool
+        try:
+            with anyio.fail_after(limit):
+                context = await pool.tls.context() if self._scheme == "https" else None
+                opened = await dial(pool.loop, self._host, self._port)
+                connection = Connection(pool.loop, opened, new_reader(), pool.watch, self._lost)
+                await pool.loop.create_connection(
+                    lambda: connection,
+                    sock=opened,
+                    ssl=context,
+                    server_hostname=self._host if context else None,
+                )
+                return connection
+        except TimeoutError as exc:
+            raise httpx.ConnectTimeout(str(exc) or "no connection in time") from exc
+        except (OSError, UnicodeError) as exc:
+            raise httpx.ConnectError(str(exc) or type(exc).__name__) from exc
