@@ -10,10 +10,48 @@ from hypothesis import settings
 
 from agentbay import AsyncAgentBay, AsyncSession
 
+from .redaction import no_secret_is_told
+
+__all__ = ["no_secret_is_told"]
+
 # A machine under load is no failure. HYPOTHESIS_PROFILE=thorough looks four times as hard.
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+_ENGINES = ("embedded", "served", "cloud")
+
+_MARKERS = (
+    "engine_only: looks at the machine on which sessions run (files, processes), or expects what"
+    " only the engine says of itself; does not run in the cloud",
+    "embedded_only: changes settings of the engine from inside of its process; runs on no other",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say on which services the tests in `contract` run."""
+    parser.addoption(
+        "--engines",
+        type=_engines,
+        default=",".join(_ENGINES if "TEST_AGENTBAY_API_KEY" in os.environ else _ENGINES[:2]),
+        help="what the tests in `contract` run on: embedded, served, cloud; the cloud needs"
+        " TEST_AGENTBAY_API_KEY (default: %(default)s)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the markers of tests in `contract` known."""
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+
+
+def _engines(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(_ENGINES):
+        raise pytest.UsageError(f"--engines does not know {', '.join(sorted(unknown))}")
+    if "cloud" in names and not os.environ.get("TEST_AGENTBAY_API_KEY"):
+        raise pytest.UsageError("--engines=cloud needs TEST_AGENTBAY_API_KEY")
+    return names
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -25,7 +63,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _local_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The embedded engine keeps its state in a directory of this run, and nothing else is set."""
+    """Engines keep their state in a directory of this run, and nothing else is set."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AGENTBAY_")]:
             patch.delenv(name)
@@ -35,13 +73,13 @@ def _local_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 async def bay() -> AsyncGenerator[AsyncAgentBay, None]:
-    """A client of the embedded engine."""
+    """A client of the embedded engine; in `contract`, of others as well."""
     async with AsyncAgentBay(endpoint="local") as client:
         yield client
 
 
 @pytest.fixture
 async def session(bay: AsyncAgentBay) -> AsyncGenerator[AsyncSession, None]:
-    """A session of the embedded engine, deleted after the test."""
+    """A session, deleted after the test."""
     async with bay.session() as running:
         yield running

@@ -7,6 +7,8 @@ import hashlib
 import os
 import re
 import secrets
+import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -17,11 +19,13 @@ from typing import BinaryIO, Self
 
 from ._errors import EngineError
 from ._quota import check_room
+from .guest.cloning import clone
 
 # Contents up to this size are hashed before anything is written: most of a tree is known already.
 _SMALL = 1024 * 1024
 # An upload that was killed leaves its temporary file; one that runs keeps writing to it.
 _ABANDONED = 24 * 3600.0
+_CHUNK = 256 * 1024
 _SHA = re.compile("[0-9a-f]{64}")
 
 
@@ -59,6 +63,37 @@ class Blobs:
                 if _make_young(self._path(sha)):
                     return sha, len(head)
         return self._write(chain([bytes(head)], chunks), limit)
+
+    def add_file(self, file: int, limit: int | None = None) -> tuple[str, int]:
+        """Keep what an open file holds; its blocks are shared where the file system can do that.
+
+        Raises:
+            EngineError: It has more than `limit` bytes.
+        """
+        with self.writer(limit) as writer:
+            writer.take(file)
+            return writer.finish()
+
+    def copy(self, sha: str) -> int | None:
+        """A descriptor of a file without a name that shares the blocks of a content.
+
+        Whoever gets it can change that file, and not the content. The caller closes it; None
+        where the file system cannot share.
+        """
+        self._incoming().mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._incoming() / secrets.token_hex(16)
+        with self.open(sha) as content, path.open("xb+") as file:
+            path.unlink()
+            return os.dup(file.fileno()) if clone(file.fileno(), content.fileno()) else None
+
+    def can_share_with(self, directory: Path) -> bool:
+        """Whether contents can share the blocks of files in another directory."""
+        self._incoming().mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryFile(dir=self._incoming()) as ours,
+            tempfile.TemporaryFile(dir=directory) as theirs,
+        ):
+            return clone(ours.fileno(), theirs.fileno())
 
     def open(self, sha: str) -> BinaryIO:
         """Open a content for reading."""
@@ -143,6 +178,33 @@ class BlobWriter:
         self._digest.update(data)
         self._size += self._file.write(data)
         return len(data)
+
+    def take(self, file: int) -> None:
+        """Make the content what a file holds at this moment, or while it is copied.
+
+        Raises:
+            EngineError: It has more bytes than there is room for, or is no plain file.
+        """
+        if not clone(self._file.fileno(), file):
+            self._copy(file)
+            return
+        self._size = os.fstat(self._file.fileno()).st_size
+        check_room(self._size, self._limit)
+        with self._path.open("rb") as own:
+            while chunk := own.read(_CHUNK):
+                self._digest.update(chunk)
+
+    def _copy(self, file: int) -> None:
+        found, own = os.fstat(file), os.fstat(self._file.fileno())
+        # What can be read from others depends on who reads them, as with those of /proc.
+        if not stat.S_ISREG(found.st_mode) or found.st_dev != own.st_dev:
+            raise EngineError("Context.SyncFailed", "that is no file of the session", status=502)
+        check_room(found.st_size, self._limit)
+        while self._size < found.st_size:
+            chunk = os.pread(file, min(_CHUNK, found.st_size - self._size), self._size)
+            if not chunk:
+                return
+            self.write(chunk)
 
     def flush(self) -> None:
         """Nothing: `finish` writes what is left."""

@@ -23,20 +23,25 @@ T = TypeVar("T")
 ACTION_HANDLERS: dict[type[Action[Any]], Callable[[Engine, Any], Awaitable[Any]]] = {}
 TOOL_HANDLERS: dict[type[Tool[Any]], Callable[[Sandbox, Any], Awaitable[Any]]] = {}
 
+# Those of sessions with a mobile device; what is not among them is done as in other sessions.
+PHONE_HANDLERS: dict[type[Tool[Any]], Callable[[Sandbox, Any], Awaitable[Any]]] = {}
+
+_NO_AGENT = (
+    "agents that do whole tasks are in the cloud: use its endpoint and a key, or "
+    "session.browser.operator with a model of yours (AGENTBAY_LOCAL_MODEL_URL)"
+)
+
 # What the engine does not do, and why: by the class of the request, or by its module.
 UNSUPPORTED: dict[str, str] = {
-    "agent": "there is no model that could do tasks",
-    "agent_stream": "there is no model that could do tasks",
-    "application": "sessions have no desktop",
-    "browser": "sessions have no browser",
-    "browser_operator": "sessions have no browser",
-    "computer": "sessions have no desktop",
-    "mobile": "there is no Android device",
+    "agent": _NO_AGENT,
+    "agent_stream": _NO_AGENT,
     "network": "each session has a network of its own, which other machines cannot join",
-    "ui": "sessions have no desktop",
-    "window": "sessions have no desktop",
     "BindSkills": "sessions get skills at their creation (load_skills), contexts have none",
-    "GetAdbLink": "there is no Android device",
+    "Login": (
+        "what logs in by itself is in the cloud: log in with act() once, and keep the profile of "
+        "the browser in a context"
+    ),
+    "LongScreenshot": ("it puts no pictures together: take one, swipe, and take another one"),
     "UnbindSkills": "sessions get skills at their creation (load_skills), contexts have none",
 }
 
@@ -87,6 +92,20 @@ def handles_tool(
         func: Callable[[Sandbox, C], Awaitable[T]],
     ) -> Callable[[Sandbox, C], Awaitable[T]]:
         TOOL_HANDLERS[kind] = func
+        return func
+
+    return register
+
+
+def handles_on_phone(
+    kind: type[C],
+) -> Callable[[Callable[[Sandbox, C], Awaitable[T]]], Callable[[Sandbox, C], Awaitable[T]]]:
+    """Let a function carry out a tool call in a session that has a mobile device."""
+
+    def register(
+        func: Callable[[Sandbox, C], Awaitable[T]],
+    ) -> Callable[[Sandbox, C], Awaitable[T]]:
+        PHONE_HANDLERS[kind] = func
         return func
 
     return register

@@ -13,6 +13,7 @@ import re
 import secrets
 import sqlite3
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import BinaryIO, Literal, ParamSpec, TypeVar
@@ -238,6 +239,8 @@ def _head(entry: Entry, first: int, last: int) -> h11.Response:
         (b"Content-Length", str(last + 1 - first).encode()),
         (b"Accept-Ranges", b"bytes"),
         (b"ETag", _etag(entry.blob or "")),
+        # Of the whole file, also where a part of it is sent.
+        (b"Repr-Digest", b"sha-256=:%b:" % b64encode(bytes.fromhex(entry.blob or ""))),
         (b"Last-Modified", formatdate(entry.changed, usegmt=True).encode()),
     ]
     if not whole:

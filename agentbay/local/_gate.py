@@ -1,4 +1,4 @@
-"""Hold a new sandbox back while something is attached to it."""
+"""Hold a new sandbox back until its network namespace is known."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ._guest_wire import ConnectionLost
 
 
 class Gate:
-    """Holds the first process of a sandbox back until its network is attached."""
+    """Holds the first process of a sandbox back."""
 
     def __init__(self) -> None:
-        self._status, status_end = os.pipe()
+        self._facts, facts_end = os.pipe()
         block_end, self._block = os.pipe()
-        self.descriptors = [status_end, block_end]
-        self.options = ["--json-status-fd", str(status_end), "--block-fd", str(block_end)]
+        self.descriptors = [facts_end, block_end]
+        # Not `--json-status-fd`: that one is written to at the end as well, and so kept open.
+        self.options = ["--info-fd", str(facts_end), "--block-fd", str(block_end)]
 
     def started(self) -> None:
         """Leave the other ends to bubblewrap."""
@@ -26,14 +27,17 @@ class Gate:
 
     async def child(self) -> int:
         """The host's id of the first process."""
-        line = b""
-        while not line.endswith(b"\n"):
-            await anyio.wait_readable(self._status)
-            part = os.read(self._status, 4096)
+        text = b""
+        while True:
+            await anyio.wait_readable(self._facts)
+            part = os.read(self._facts, 4096)
             if not part:
-                raise ConnectionLost
-            line += part
-        return int(json.loads(line)["child-pid"])
+                break
+            text += part
+        try:
+            return int(json.loads(text)["child-pid"])
+        except ValueError as exc:  # it ended instead
+            raise ConnectionLost from exc
 
     def release(self) -> None:
         """Let the process run."""
@@ -42,5 +46,7 @@ class Gate:
             self._block = -1
 
     def close(self) -> None:
-        """Close what is left; bubblewrap dies of a status that nobody can read."""
-        os.close(self._status)
+        """Close what is left, once bubblewrap has told the process or has ended."""
+        if self._facts >= 0:
+            os.close(self._facts)
+            self._facts = -1

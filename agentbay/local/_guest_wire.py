@@ -35,22 +35,42 @@ class Reply:
     body: bytes = b""
 
 
-async def send_request(
-    connection: socket.socket, operation: str, arguments: Mapping[str, Any], body: bytes
-) -> None:
-    """Write a request to a socket that does not block."""
-    request = {"operation": operation, "arguments": dict(arguments), "size": len(body)}
-    for part in (json.dumps(request).encode() + b"\n", body):
-        rest = memoryview(part)
-        while rest:
+class Request:
+    """A request on its way to the guest, on a socket that does not block."""
+
+    def __init__(self, operation: str, arguments: Mapping[str, Any], body: bytes = b"") -> None:
+        self.operation = operation
+        request = {"operation": operation, "arguments": dict(arguments), "size": len(body)}
+        self._parts = [memoryview(json.dumps(request).encode() + b"\n"), memoryview(body)]
+
+    def begin(self, connection: socket.socket) -> None:
+        """Write what the socket takes at once.
+
+        Done before the guest has the other end, the guest wakes up once instead of twice.
+        """
+        with contextlib.suppress(BlockingIOError):
+            while self._write(connection):
+                pass
+
+    async def finish(self, connection: socket.socket) -> None:
+        """Write what is left."""
+        while any(self._parts):
             await anyio.wait_writable(connection)
             try:
-                rest = rest[connection.send(rest[:_CHUNK]) :]
+                self._write(connection)
             except BlockingIOError:
                 continue
             except (BrokenPipeError, ConnectionResetError):
                 # The guest may have refused early: its reply, if any, says why.
                 return
+
+    def _write(self, connection: socket.socket) -> bool:
+        """Write once; whether there was something to write."""
+        for place, part in enumerate(self._parts):
+            if part:
+                self._parts[place] = part[connection.send(part[:_CHUNK]) :]
+                return True
+        return False
 
 
 async def read_reply(connection: socket.socket) -> Reply:

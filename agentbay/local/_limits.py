@@ -13,6 +13,7 @@ from ..errors import ConfigError
 _GIB = 1 << 30
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": _GIB}
 _MEMORY, _PROCESSES = "AGENTBAY_LOCAL_MEMORY", "AGENTBAY_LOCAL_PROCESSES"
+_DISK, _RESERVE = "AGENTBAY_LOCAL_DISK", "AGENTBAY_LOCAL_DISK_RESERVE"
 
 
 def _default_memory() -> int:
@@ -27,8 +28,9 @@ class Limits:
     """What the programs of one session may use together.
 
     The guest of the session sees to it, with resource limits of the kernel and a watch over
-    the sum; it needs no control groups, which ordinary users rarely may change. Beyond that,
-    the kernel ends programs of sessions before others when memory runs out.
+    the sum (that of files is the engine's); it needs no control groups and no quotas, which
+    ordinary users rarely may change. Beyond that, the kernel ends programs of sessions before
+    others when memory runs out.
 
     Attributes:
         memory: Bytes. A single process is refused more; when all of them together have more,
@@ -36,14 +38,27 @@ class Limits:
             system has 1 GiB.
         processes: Processes and threads. When the engine runs as root the sessions share
             this number, because they share a user.
+        disk: Bytes of files, in ``/`` of the session. A single file cannot become larger. When
+            all of them have more, no program can write to a file until there is less; that is
+            noticed within a second or two, and a fast program has written more by then. Files
+            can still be deleted. What programs write in spite of that, as through memory that
+            is mapped to a file, ends all programs of the session. Without a sandbox only the
+            session's own directory counts. When the engine is not root, what a program hides
+            in directories that it makes unreadable is not seen.
+        disk_reserve: Bytes that stay free on the disk of the machine: below that, no session
+            can write.
     """
 
     memory: int = attrs.field(factory=_default_memory)
     processes: int = 4096
+    disk: int = 32 * _GIB
+    disk_reserve: int = _GIB // 4
 
     @classmethod
     def from_environment(cls) -> Limits:
-        """Read ``AGENTBAY_LOCAL_MEMORY``, such as ``512M`` or ``4G``, and ``..._PROCESSES``.
+        """Read ``AGENTBAY_LOCAL_MEMORY``, such as ``512M`` or ``4G``, and the others.
+
+        They are ``..._PROCESSES``, ``..._DISK`` and ``..._DISK_RESERVE``.
 
         Raises:
             ConfigError: One of them is no size or number above zero.
@@ -51,6 +66,8 @@ class Limits:
         given = {
             "memory": size_from_environment(_MEMORY),
             "processes": size_from_environment(_PROCESSES),
+            "disk": size_from_environment(_DISK),
+            "disk_reserve": size_from_environment(_RESERVE),
         }
         return cls(**{name: value for name, value in given.items() if value is not None})
 

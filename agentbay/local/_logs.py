@@ -19,7 +19,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
 
-from ..protocol._calls import ACTIONS
+from ..protocol._calls import ACTIONS, TOOLS
+from ._dispatch import named
+from ._link_exchange import RefusedError
 
 if TYPE_CHECKING:
     from .host import App, Message
@@ -29,10 +31,16 @@ Format = Literal["text", "json"]
 _log = logging.getLogger(__name__)
 
 _STDERR = 2
+# Where the scope of a request has the action that was asked for.
+CALL = "agentbay.call"
+
 # Lines that wait for a reader; more are dropped, and counted.
 _MOST_WAITING = 10_000
 _END_LIMIT = 1.0
-_SECRET = re.compile(r"(?i)(bearer |request_ai/|token=|signature=)[^\s\"'/&]+")
+_SECRET = re.compile(r"(?i)(bearer |(?:request|websocket)_ai/|token=|signature=)[^\s\"'/&]+")
+# What is told of a request, in this order, and None where there is nothing to tell.
+_FACTS = ("method", "route", "action", "tool", "session", "status", "result", "ms", "request_id")
+_PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 @contextmanager
@@ -53,40 +61,83 @@ def logging_to_stderr(format: Format, level: str, *, secrets: tuple[str, ...]) -
         handler.close()
 
 
+@contextmanager
+def noted(level: int, **facts: object) -> Generator[dict[str, object]]:
+    """Note the request that a block answers, however that ends.
+
+    Args:
+        level: That of the line in the log.
+        facts: What is known of the request. The block adds more: `status` is that of HTTP,
+            `result` says in a word how it ended, where the status does not tell.
+    """
+    begin = time.perf_counter()
+    try:
+        yield facts
+    except RefusedError as exc:
+        facts["status"] = exc.status
+        raise
+    except BaseException:  # cancelled too: the client has left
+        facts.setdefault("result", "broken off")
+        raise
+    finally:
+        facts.setdefault("result", _result(facts.get("status")))
+        facts["ms"] = round((time.perf_counter() - begin) * 1000, 1)
+        _log.log(level, "request", extra={"facts": {name: facts.get(name) for name in _FACTS}})
+
+
+def tool_named(name: object) -> str | None:
+    """The name of a tool that exists; anything else may be made up to mislead a reader."""
+    if not isinstance(name, str):
+        return None
+    return None if named(TOOLS, name) is None else name
+
+
+def identifier(text: object) -> str | None:
+    """What clients call a session or a request, unless it could be something else."""
+    return text if isinstance(text, str) and _PLAIN.fullmatch(text) else None
+
+
 def logged(app: App) -> App:
-    """Note each request to an application, and how it ended."""
+    """Note each request to an application, and how it ended.
+
+    The application may leave the action that it was asked for in the scope, as `CALL`.
+    """
 
     async def call(
         scope: Message,
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        begin = time.perf_counter()
-        reply: Message = {}
+        # Whether an engine is healthy is asked all the time.
+        healthy = scope.get("path") == "/healthz"
+        level = logging.DEBUG if healthy else logging.INFO
+        route = "health" if healthy else "api"
+        with noted(level, method=scope.get("method"), route=route, action=_action(scope)) as facts:
 
-        async def note(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                reply.update(message)
-            await send(message)
+            async def note(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    facts["status"] = message["status"]
+                    facts["request_id"] = _header(message, b"x-acs-request-id")
+                await send(message)
 
-        try:
-            await app(scope, receive, note)
-        finally:
-            # Whether an engine is healthy is asked all the time.
-            level = logging.DEBUG if scope.get("path") == "/healthz" else logging.INFO
-            facts = {
-                "action": _action(scope),
-                "status": reply.get("status"),
-                "ms": round((time.perf_counter() - begin) * 1000, 1),
-                "request_id": _header(reply, b"x-acs-request-id"),
-            }
-            _log.log(level, "request", extra={"facts": facts})
+            try:
+                await app(scope, receive, note)
+            finally:
+                asked: object = scope.get(CALL)
+                facts["session"] = identifier(getattr(asked, "session_id", None))
+                facts["tool"] = tool_named(getattr(asked, "name", None))
 
     return call
 
 
+def _result(status: object) -> str:
+    if not isinstance(status, int) or status < 400:
+        return "ok"
+    return "refused" if status < 500 else "failed"
+
+
 def _action(scope: Message) -> str | None:
-    """The name of an action that exists; anything else may be made up to mislead a reader."""
+    """The name of an action that exists, as for tools."""
     query = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("Action", [""])
     name = _header(scope, b"x-acs-action") or query[0]
     return name if name in ACTIONS else None

@@ -12,8 +12,8 @@ import functools
 import os
 import shutil
 import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -78,11 +78,17 @@ def resolv_conf(helper: Helper | None) -> str:
     return f"nameserver {_NAME_SERVER}\n" if helper else "# This session has no outbound network.\n"
 
 
-async def attach(pid: int, *, helper: Helper) -> anyio.abc.Process:
+async def attach(
+    pid: int, *, helper: Helper, found: Callable[[], None] | None = None
+) -> anyio.abc.Process:
     """Connect the network namespace of the process `pid`, and wait until the network is ready.
 
-    The process has to stay alive meanwhile: hold a sandbox with bubblewrap's ``--block-fd``. It
-    may still be setting itself up; this waits for that.
+    Args:
+        pid: The process. It may still be setting itself up; this waits for that. Hold it back
+            with bubblewrap's ``--block-fd``.
+        helper: The program to use.
+        found: Called when the process need not be held back any more: the helper finds its
+            namespace from then on, whatever it does. The network may not be ready yet.
 
     Returns:
         The running helper. It ends when its standard input does, hence together with this
@@ -92,9 +98,14 @@ async def attach(pid: int, *, helper: Helper) -> anyio.abc.Process:
         EngineError: ``NetworkUnavailable``, with what the helper said.
     """
     await _loopback(pid)
-    with _owning_user_namespace(pid) as userns:
+    with _namespaces(pid) as (network, userns):
+        if helper.kind == "pasta":
+            # It looks from within the session's user namespace, which sees nothing of ours.
+            network = f"/proc/{pid}/ns/net"
+        elif found is not None:
+            found()
         process = await anyio.open_process(
-            _command(helper, f"/proc/{pid}/ns/net", userns),
+            _command(helper, network, userns),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Nobody reads it later. A full pipe stops the helper of one session, and no other.
@@ -104,6 +115,8 @@ async def attach(pid: int, *, helper: Helper) -> anyio.abc.Process:
         try:
             ready = await _ready(process)
             if ready:
+                if helper.kind == "pasta" and found is not None:
+                    found()
                 return process
             problem = await _last_words(process)
         finally:
@@ -140,28 +153,28 @@ def _tun_opens() -> bool:
 
 
 @contextmanager
-def _owning_user_namespace(pid: int) -> Generator[str | None]:
-    """A path to the user namespace that owns the network of `pid`; None when it is ours.
+def _namespaces(pid: int) -> Generator[tuple[str, str | None]]:
+    """Paths to the network namespace of `pid`, and to its owner unless that is our own.
 
-    The owner need not be the one that the process is in: bubblewrap nests a second user namespace
-    to forbid a third. So the kernel is asked, through the network namespace.
+    The owner is a user namespace, but need not be the one that the process is in: bubblewrap
+    nests a second one to forbid a third. So the kernel is asked, through the network namespace.
     """
     # Not at the top: it exists on Unix only.
     from fcntl import ioctl
 
-    try:
-        network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    with ExitStack() as opened:
         try:
+            network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+            opened.callback(os.close, network)
             owner = ioctl(network, _NS_GET_USERNS)
-        finally:
-            os.close(network)
-    except OSError as exc:
-        raise _unavailable(f"the session's network namespace cannot be opened: {exc}") from exc
-    try:
+            opened.callback(os.close, owner)
+        except OSError as exc:
+            reason = f"the session's network namespace cannot be opened: {exc}"
+            raise _unavailable(reason) from exc
         ours = os.path.samestat(os.fstat(owner), os.stat("/proc/self/ns/user"))
-        yield None if ours else f"/proc/{os.getpid()}/fd/{owner}"
-    finally:
-        os.close(owner)
+        # Not below the process: once it runs, an ordinary user may not look at it there.
+        here = f"/proc/{os.getpid()}/fd"
+        yield f"{here}/{network}", None if ours else f"{here}/{owner}"
 
 
 def _unavailable(text: str) -> EngineError:

@@ -58,14 +58,19 @@ def _ability(kind: str, name: str, request: Any) -> Ability:
     module = request.__module__.rpartition(".")[2]
     if not _handled(request):
         return Ability(kind, name, module, "absent", _dispatch.why_not(request))
-    if program := lacking(module):
+    needed = "mobile" if _is_for_phones(request) else module
+    if program := lacking(needed):
         return Ability(kind, name, module, "needs", f"{program.name}: {program.remedy}")
     return Ability(kind, name, module, "real")
 
 
+def _is_for_phones(request: Any) -> bool:
+    return request in _dispatch.PHONE_HANDLERS and request not in _dispatch.TOOL_HANDLERS
+
+
 def _handled(request: Any) -> bool:
-    handlers = (_dispatch.ACTION_HANDLERS, _dispatch.TOOL_HANDLERS, streams.METHOD_HANDLERS)
-    return any(request in registry for registry in handlers)
+    tools = _dispatch.TOOL_HANDLERS.keys() | _dispatch.PHONE_HANDLERS.keys()
+    return request in tools | _dispatch.ACTION_HANDLERS.keys() | streams.METHOD_HANDLERS.keys()
 
 
 def counts(found: Sequence[Ability]) -> dict[str, dict[str, int]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 
-from ..protocol.contexts import PersistenceItem, SyncPolicy, UploadMode
+from ..protocol.contexts import PersistenceItem
+from ..protocol.sync_policy import SyncPolicy, UploadMode
 from ._errors import EngineError
 from ._store import Store
 from .guest.selection import Selection
@@ -92,7 +93,8 @@ def check_bindings(store: Store, items: list[PersistenceItem], *, checked: int =
     """
     for item in items[checked:]:
         if item.type or item.mount_config:
-            raise EngineError("Unsupported", "the local engine does not have mounts of contexts")
+            reason = "the local engine copies contexts and cannot mount them: use ContextSync"
+            raise EngineError("Unsupported", reason)
         check_policy(item.policy)
         if store.get_context(id=item.context_id) is None:
             raise EngineError("Context.NotFound", f"there is no context {item.context_id}")

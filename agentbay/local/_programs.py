@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import attrs
 
+from ._chromium_program import find_chromium
+
 
 @attrs.frozen
 class Program:
@@ -28,13 +30,9 @@ class Program:
     find: Callable[[], str | None] = attrs.field(kw_only=True, repr=False)
 
 
-def program(name: str, purpose: str, remedy: str, *modules: str, names: str = "") -> Program:
-    """A program that has one of these names."""
-
-    def find() -> str | None:
-        return next(filter(None, map(shutil.which, (names or name).split())), None)
-
-    return Program(name, purpose, remedy, modules, find=find)
+def program(name: str, purpose: str, remedy: str, *modules: str) -> Program:
+    """A program of this name."""
+    return Program(name, purpose, remedy, modules, find=lambda: shutil.which(name))
 
 
 def package(name: str, purpose: str, remedy: str, *modules: str) -> Program:
@@ -47,23 +45,37 @@ def package(name: str, purpose: str, remedy: str, *modules: str) -> Program:
     return Program(name, purpose, remedy, modules, find=find)
 
 
+def chromium() -> str | None:
+    """The program that browsers of sessions are."""
+    found = find_chromium()
+    return None if found is None else str(found)
+
+
+_DESKTOP = ("application", "computer", "ui", "window")
+
 PROGRAMS = (
     package("ipykernel", "code in Python", "pip install 'agentbay-sdk[local]'", "code"),
     program("node", "code in JavaScript", "install Node.js"),
     program("R", "code in R", "install R and its package IRkernel"),
     program("java", "code in Java", "install a JDK and a Jupyter kernel for Java"),
-    program(
+    Program(
         "chromium",
         "browsers",
         "install chromium",
-        *("browser", "browser_operator"),
-        names="chromium chromium-browser google-chrome google-chrome-stable chrome",
+        ("browser", "browser_operator"),
+        find=chromium,
     ),
+    program("Xvfb", "desktops", "install xvfb", *_DESKTOP),
+    program("openbox", "the windows of desktops", "install openbox", *_DESKTOP),
+    program("xdotool", "the mouse and the keyboard of desktops", "install xdotool", *_DESKTOP),
+    program("wmctrl", "changing windows", "install wmctrl", "application", "window"),
+    program("xprop", "finding windows", "install x11-utils", "application", "window"),
+    package("PIL", "screenshots as JPEG, and scripted phones", "pip install pillow"),
     program(
-        "Xvfb",
-        "desktops",
-        "install xvfb",
-        *("application", "computer", "ui", "window"),
+        "adb",
+        "mobile devices",
+        "install adb, or name a scripted phone by AGENTBAY_LOCAL_PHONE",
+        "mobile",
     ),
     program("git", "session.git", "install git"),
 )

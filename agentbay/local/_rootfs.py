@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -33,11 +34,10 @@ def prepare(
     """
     root.chmod(0o755)
     for name in _DIRECTORIES:
-        _make(root / name, 0o1777 if name in _SHARED else 0o755)
-    for point in mount_points:
-        # bubblewrap would make these for root alone.
-        for parent in reversed(point.parents):
-            _make(root / parent.relative_to("/"), 0o755)
+        _make(f"{root}/{name}", 0o1777 if name in _SHARED else 0o755)
+    # bubblewrap would make these for root alone. A directory sorts before what is in it.
+    for parent in sorted({str(parent) for point in mount_points for parent in point.parents}):
+        _make(f"{root}{parent}", 0o755)
     for name, text in _etc(session_id[:63], resolvers).items():
         (root / "etc" / name).write_text(text)
         (root / "etc" / name).chmod(0o644)
@@ -45,15 +45,22 @@ def prepare(
         # Links are copied as links: what they lead to is that of the session.
         shutil.copytree(directory, root / place.lstrip("/"), symlinks=True)
     if os.geteuid() == 0:
-        for path in (root, *root.rglob("*")):
-            os.chown(path, SESSION_UID, SESSION_UID, follow_symlinks=False)
+        _give_away(root)
 
 
-def _make(directory: Path, mode: int) -> None:
-    if not directory.exists():
-        directory.mkdir()
+def _make(directory: str, mode: int) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory)
         # Said again because the engine's umask may be strict.
-        directory.chmod(mode)
+        os.chmod(directory, mode)
+
+
+def _give_away(root: Path) -> None:
+    """Let everything belong to the session's user."""
+    os.chown(root, SESSION_UID, SESSION_UID)
+    for parent, directories, files in os.walk(root):
+        for name in (*directories, *files):
+            os.chown(f"{parent}/{name}", SESSION_UID, SESSION_UID, follow_symlinks=False)
 
 
 def _etc(host: str, resolvers: str | None) -> dict[str, str]:
@@ -87,7 +94,7 @@ def remove(directory: Path) -> None:
         return
     try:
         moved = 0
-        while names := os.listdir(top):
+        while names := _listed(top):
             for name in names:
                 moved = _remove_entry(top, name, moved)
     finally:
@@ -114,6 +121,15 @@ def _remove_entry(top: int, name: str, moved: int) -> int:
         os.close(below)
     os.rmdir(name, dir_fd=top)
     return moved
+
+
+def _listed(directory: int) -> list[str]:
+    # Opened anew: on btrfs a descriptor shows no name that came after it was listed last.
+    again = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
+    try:
+        return os.listdir(again)
+    finally:
+        os.close(again)
 
 
 def _enter(name: str, dir_fd: int | None = None) -> int:

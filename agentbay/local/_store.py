@@ -297,6 +297,18 @@ class Store:
         """Keep a content and return its sha256 and size. One that is known is not written."""
         return self._blobs.add(chunks, limit)
 
+    def add_file(self, file: int, limit: int | None = None) -> tuple[str, int]:
+        """Keep what an open file holds, as `add_blob` does; without a copy where that works."""
+        return self._blobs.add_file(file, limit)
+
+    def copy_blob(self, sha: str) -> int | None:
+        """A descriptor of a file of its own that shares the blocks of a content, if possible."""
+        return self._blobs.copy(sha)
+
+    def can_share_with(self, directory: Path) -> bool:
+        """Whether contents can share the blocks of files in another directory."""
+        return self._blobs.can_share_with(directory)
+
     def new_blob(self, limit: int | None = None) -> BlobWriter:
         """Begin a content that is written piece by piece."""
         return self._blobs.writer(limit)

@@ -13,12 +13,13 @@ import anyio
 import attrs
 
 from ..errors import AgentBayError
-from ..protocol.contexts import ContextStatusData, PersistenceItem, SyncPolicy
+from ..protocol.contexts import ContextStatusData, PersistenceItem
+from ..protocol.sync_policy import SyncPolicy
 from . import _policies
 from ._errors import EngineError
 from ._store import Store, no_file
 from ._threads import in_thread
-from ._trees import Summary, Unpack, download, upload
+from ._trees import Summary, Unpack, download, shared_device, upload
 from .guest.selection import Selection
 from .sandbox import Sandbox
 
@@ -28,6 +29,9 @@ Direction = Literal["upload", "download"]
 
 # Seconds that one transfer may take.
 LIMIT = 3600.0
+
+# Seconds between two looks at transfers that are waited for.
+_LOOK_INTERVAL = 0.02
 
 # Transfers of single files are told about until there are so many of them.
 _MOST_ROWS = 1000
@@ -91,6 +95,18 @@ class Transfers:
             and (row.path == path if path else (row.context_id, row.path) in whole)
         ]
 
+    def arrive(self, items: list[PersistenceItem]) -> list[PersistenceItem]:
+        """Note what the session gets, before any of it looks done.
+
+        Returns:
+            Those that are about to bring files. Clients wait for each context, so the others
+            have done that already.
+        """
+        incoming = [i for i in items if (i.policy or SyncPolicy()).download_policy.auto_download]
+        for item in items:
+            self._note(item, "download", "Running" if item in incoming else "Success")
+        return incoming
+
     def expect(self, items: list[PersistenceItem], direction: Direction) -> None:
         """Note transfers that are about to begin, so that none of them looks done."""
         for item in items:
@@ -109,6 +125,13 @@ class Transfers:
                     self._finish(item, direction, summary)
                 finally:
                     self._settle(item, direction)
+
+    async def settle(self) -> None:
+        """Wait until no transfer is under way."""
+        while any(row.status == "Running" for row in self._rows.values()):
+            async with self._syncing:
+                # One that is expected may not have begun.
+                await anyio.sleep(_LOOK_INTERVAL)
 
     def refuse(self, items: list[PersistenceItem], direction: Direction, reason: str) -> None:
         """Note that transfers which were expected do not take place."""
@@ -137,6 +160,11 @@ class Transfers:
     async def _upload(
         self, store: Store, item: PersistenceItem, selection: Selection, known: frozenset[str]
     ) -> Summary:
+        archive_roots = _policies.archive_roots(item.policy)
+        directory = self._sandbox.directory
+        beside = await in_thread(shared_device, store, item.context_id, directory)
+        if archive_roots is not None:
+            beside = None
         work = functools.partial(
             upload,
             store=store,
@@ -144,10 +172,11 @@ class Transfers:
             delete_missing=(item.policy or SyncPolicy()).delete_policy.sync_local_file,
             known=known,
             selection=selection,
-            archive_roots=_policies.archive_roots(item.policy),
+            archive_roots=archive_roots,
             unarchived=_policies.unarchived(item.policy),
+            beside=beside is not None,
         )
-        arguments = {"path": item.path, **selection.arguments()}
+        arguments = {"path": item.path, "beside": beside, **selection.arguments()}
         return await self._sandbox.stream("pack", arguments, work, time_limit=LIMIT)
 
     async def _download(

@@ -7,9 +7,13 @@ The functions block. They run on the socket of a guest operation whose request w
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import os
 import socket
+import stat
 from collections.abc import Callable, Container, Iterable, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 import attrs
@@ -20,6 +24,8 @@ from ._errors import EngineError, ToolFailure
 from ._quota import check_room
 from ._store import Store
 from ._unpacking import UnsafeArchiveError, folder_for, is_archive, unpacked
+from .guest.cloning import LARGE, Incoming
+from .guest.cloning import send as send_beside
 from .guest.selection import Selection
 from .guest.tarstream import CHUNK, END, FAILURE, FILE, Member, Reader, TarError, encode, padding
 
@@ -70,6 +76,7 @@ def upload(
     selection: Selection | None = None,
     archive_roots: Iterable[str] | None = None,
     unarchived: Iterable[str] = (),
+    beside: bool = False,
 ) -> Summary:
     """Bring a context up to date with what "pack" sends, in one commit.
 
@@ -84,6 +91,7 @@ def upload(
         archive_roots: Paths that are kept as one archive each. A context that has archives
             goes on with them.
         unarchived: Paths that are in no archive.
+        beside: Whether the guest was asked to hand over large files beside the stream.
 
     Raises:
         ToolFailure: The guest could not do it: nothing is changed.
@@ -106,10 +114,11 @@ def upload(
         return unknown or not received.selection.covers(path) or _is_in(path, received.failures)
 
     try:
-        with connection.makefile("rb") as stream:
+        incoming = Incoming(connection)
+        with io.BufferedReader(incoming, CHUNK) as stream:
             exists = _reply(stream).get("exists") is True
             try:
-                received.read(Reader(stream))
+                received.read(Reader(stream, incoming.take if beside else None))
             except TarError as exc:
                 raise _refused(str(exc)) from exc
         if exists:
@@ -118,6 +127,19 @@ def upload(
         return received.summary(exists=exists)
     finally:
         received.close()
+
+
+def shared_device(store: Store, context_id: str, directory: Path) -> int | None:
+    """The device of files whose blocks a context can share; None when it can share none.
+
+    Args:
+        store: Where the context is.
+        context_id: The context. What it keeps in archives is not shared with anything.
+        directory: Where the files of the session are.
+    """
+    if any(entry.origin == ARCHIVE for entry in store.list_entries(context_id)):
+        return None
+    return directory.stat().st_dev if store.can_share_with(directory) else None
 
 
 def download(
@@ -157,7 +179,7 @@ def download(
     # A guest that has closed its side has said why: the reply tells.
     with contextlib.suppress(ConnectionError):
         with connection.makefile("wb") as stream:
-            sending.send(stream, entries)
+            sending.send(stream, entries, connection)
             stream.write(END)
         connection.shutdown(socket.SHUT_WR)
     with connection.makefile("rb") as stream:
@@ -217,10 +239,22 @@ class _Received:
         self._paths.add(member.name)
         if member.kind == FILE:
             self._sizes[member.name] = member.size
-        if name is None or self._archiver is None:
-            self._entries[member.name] = _stored(member, reader, self._store)
+        if member.beside is not None:
+            self._take_beside(member, member.beside)
+        elif name is None or self._archiver is None:
+            self._entries[member.name] = _stored(member, reader.chunks(), self._store)
         else:
             self._archiver.add(name, member, reader.chunks())
+
+    def _take_beside(self, member: Member, file: int) -> None:
+        """Keep a file whose descriptor the guest gave; it is not trusted to be that of one."""
+        if self._archiver is not None or not stat.S_ISREG(os.fstat(file).st_mode):
+            raise TarError(f"{member.name!r} is not to be beside the stream")
+        sha, size = self._store.add_file(file, self._room)
+        if size != member.size:
+            self.failures[member.name] = "changed while it was read"
+            return
+        self._entries[member.name] = _stored(member, (), self._store, (sha, size))
 
     def _drop(self, path: str) -> None:
         """Forget what came before its failure: it is not what the file holds."""
@@ -241,6 +275,7 @@ class _Sending:
         self._paths: set[str] = set()
         self._failures: dict[str, str] = {}
         self._removed: set[str] = set()
+        self._shares = True
 
     def unpack(self, entries: list[Entry], how: Unpack, room: int | None) -> list[Entry]:
         """Put what archives hold into their place; what the context has itself stays."""
@@ -262,7 +297,7 @@ class _Sending:
                 self._removed.add(archive.path)
         return sorted(found.values(), key=lambda entry: entry.path)
 
-    def send(self, stream: BinaryIO, entries: Iterable[Entry]) -> None:
+    def send(self, stream: BinaryIO, entries: Iterable[Entry], connection: socket.socket) -> None:
         """Send entries. What is outside of archives comes last, and so replaces what is inside."""
         entries = sorted(entries, key=lambda entry: (entry.origin != ARCHIVE, entry.changed))
         for entry in entries:
@@ -271,7 +306,23 @@ class _Sending:
         rest = [entry for entry in entries if entry.origin != ARCHIVE]
         for entry in sorted(rest, key=lambda entry: entry.path):
             self._note(entry.path, entry.kind, entry.size)
-            _send(stream, self._store, entry)
+            if not self._hand_over(stream, entry, connection):
+                _send(stream, self._store, entry)
+
+    def _hand_over(self, stream: BinaryIO, entry: Entry, connection: socket.socket) -> bool:
+        """Send a large file beside the stream; False when its content has to be sent instead."""
+        if entry.blob is None or entry.size < LARGE or not self._shares:
+            return False
+        copied = self._store.copy_blob(entry.blob)
+        if copied is None:
+            self._shares = False
+            return False
+        try:
+            stream.flush()
+            send_beside(connection, encode(_announced(entry, copied)), copied)
+        finally:
+            os.close(copied)
+        return True
 
     def summary(self) -> Summary:
         """Tell what the session has then. Archives that it does not see count as sent."""
@@ -296,8 +347,11 @@ class _Sending:
             self._sizes[path] = size
 
 
-def _stored(member: Member, reader: Reader, store: Store) -> Entry:
-    blob, size = store.add_blob(reader.chunks()) if member.kind == FILE else (None, 0)
+def _stored(
+    member: Member, chunks: Iterable[bytes], store: Store, kept: tuple[str, int] | None = None
+) -> Entry:
+    """The entry of a member; `kept` is its content when the store has that already."""
+    blob, size = kept or (store.add_blob(chunks) if member.kind == FILE else (None, 0))
     return Entry(
         member.name,
         cast('Literal["file", "directory", "symlink"]', member.kind),
@@ -309,19 +363,20 @@ def _stored(member: Member, reader: Reader, store: Store) -> Entry:
     )
 
 
-def _send(stream: BinaryIO, store: Store, entry: Entry) -> None:
-    stream.write(
-        encode(
-            Member(
-                entry.path,
-                entry.kind,
-                mode=entry.mode,
-                mtime_ns=entry.mtime_ns,
-                size=entry.size,
-                target=entry.target or "",
-            )
-        )
+def _announced(entry: Entry, beside: int | None = None) -> Member:
+    return Member(
+        entry.path,
+        entry.kind,
+        mode=entry.mode,
+        mtime_ns=entry.mtime_ns,
+        size=entry.size,
+        target=entry.target or "",
+        beside=beside,
     )
+
+
+def _send(stream: BinaryIO, store: Store, entry: Entry) -> None:
+    stream.write(encode(_announced(entry)))
     if entry.blob is None:
         return
     left = entry.size

@@ -21,30 +21,42 @@ from ..protocol._wire import WireError
 
 # Imported for their handlers, which `handles`, `handles_tool` and `handles_method` register.
 from . import (
+    application,
     bindings,
+    browser,
+    browser_operator,
     code,
     command,
+    computer,
     context_files,
     contexts,
     env,
     file_system,
     lifecycle,
     metrics,
+    mobile,
     oss,
     pty,
     sessions,
     skills,
     tools,
+    ui,
     watch,
+    window,
 )
 from ._dispatch import ACTION_HANDLERS, named, why_not
 from ._errors import EngineError, ToolFailure
+from ._logs import CALL
 from .engine import Engine
 
 __all__ = [
+    "application",
     "bindings",
+    "browser",
+    "browser_operator",
     "code",
     "command",
+    "computer",
     "context_files",
     "contexts",
     "create_app",
@@ -52,12 +64,15 @@ __all__ = [
     "file_system",
     "lifecycle",
     "metrics",
+    "mobile",
     "oss",
     "pty",
     "sessions",
     "skills",
     "tools",
+    "ui",
     "watch",
+    "window",
 ]
 
 _log = logging.getLogger(__name__)
@@ -93,7 +108,7 @@ async def _act(engine: Engine, api_key: str | None, request: Request) -> JSONRes
     try:
         parameters = await _parameters(request)
         _authorize(parameters.get("Authorization", ""), api_key)
-        call = _read(parameters)
+        call = request.scope[CALL] = _read(parameters)
         fields = await _run(engine, call, request)
     except (EngineError, ToolFailure) as exc:
         status = exc.status if isinstance(exc, EngineError) else 400

@@ -7,13 +7,8 @@ from functools import partial
 
 from ..protocol import bindings as actions
 from ..protocol.bindings import ContextBinding, InternalContext
-from ..protocol.contexts import (
-    DownloadPolicy,
-    ExtractPolicy,
-    PersistenceItem,
-    SyncPolicy,
-    UploadPolicy,
-)
+from ..protocol.contexts import PersistenceItem
+from ..protocol.sync_policy import DownloadPolicy, ExtractPolicy, SyncPolicy, UploadPolicy
 from ._dispatch import handles
 from ._errors import EngineError
 from ._policies import check_bindings, check_paths
@@ -36,9 +31,7 @@ async def bind(engine: Engine, call: actions.BindContexts) -> None:
     # Another request may have bound a path meanwhile.
     check_paths([*session.contexts, *items])
     session.transfers.bind(items)
-    incoming = [
-        item for item in items if (item.policy or SyncPolicy()).download_policy.auto_download
-    ]
+    incoming = session.transfers.arrive(items)
     begin_transfers(engine, session, incoming, "download")
 
 

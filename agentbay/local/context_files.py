@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ..protocol import context_files as actions
+from ..protocol.browser import EXTENSIONS_BASE_PATH
 from ..protocol.context_files import ContextFileEntry, ContextFilePage, FileUrl
 from ._dispatch import handles
 from ._entries import Entry
@@ -85,6 +86,9 @@ def _path(engine: Engine, context_id: str, path: str) -> str:
                 found = below(path, place) if place.startswith("/") else _foreign(path, place)
                 if found is not None:
                     return found
+    # Clients put extensions into a context before any session has it, and name them like this.
+    known = below(path, EXTENSIONS_BASE_PATH) if path.startswith("/") else None
+    path = path if known is None else known
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
+import string
 import sys
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -19,13 +21,16 @@ import attrs
 
 from ..errors import ConfigError
 from ..protocol.sessions import SessionStatus, StatusData
-from . import _engines
+from . import _disk, _engines
 from ._bwrap import Isolation
 from ._file_links import PREFIX as FILES_PREFIX
 from ._file_links import FileLinks
 from ._life import not_found
 from ._limits import Limits
 from ._quota import Quota
+from ._screen_links import PREFIX as SCREENS_PREFIX
+from ._screen_links import ScreenLinks
+from ._spare import Spare
 from ._store import Store
 from ._threads import in_thread
 from .links import LinkServer
@@ -116,9 +121,13 @@ class Engine:
         self.options = options
         self.store: Store = Store(options.home / "contexts", options.quota)
         self.files: FileLinks = FileLinks(self.store)
+        self.screens: ScreenLinks = ScreenLinks(directory / "screenshots")
         self.sessions: dict[str, LocalSession] = {}
         self.finished: Finished = Finished()
         self.tasks = tasks
+        # More at a time would only make each of them take longer, up to its time limit.
+        self._starts = anyio.Semaphore(2 * (os.cpu_count() or 1))
+        self._spare = Spare(self._start_spare)
         self._directory = directory
         self._links: LinkServer | None = None
         self._links_lock = anyio.Lock()
@@ -134,22 +143,45 @@ class Engine:
             raise not_found()
         return session
 
-    async def start_sandbox(
-        self, session_id: str, *, copies: Mapping[str, Path] | None = None
-    ) -> Sandbox:
-        """Start the processes of a new session.
+    async def start_sandbox(self, *, copies: Mapping[str, Path] | None = None) -> Sandbox:
+        """Start the processes of a new session, whose id is that of the sandbox.
 
         Args:
-            session_id: Its id.
             copies: Directories to copy into it, by their path there.
         """
-        return await Sandbox.start(
-            self._directory / session_id,
-            session_id,
-            self.options.isolation,
-            limits=self.options.limits,
-            copies=copies,
-        )
+        sandbox = None if copies else await self._spare.take()
+        if sandbox is None:
+            session_id = _session_id()
+            sandbox = await self._start(self._directory / session_id, session_id, copies)
+        else:
+            await _rename(sandbox, self._directory / sandbox.session_id)
+        sandbox.publish = self._publish
+        self._spare.want()
+        return sandbox
+
+    async def _start_spare(self) -> Sandbox:
+        session_id = _session_id()
+        # Under a name that is not a session's: those are listed.
+        directory = self._directory / session_id.replace("session", "spare", 1)
+        return await self._start(directory, session_id)
+
+    async def _start(
+        self, directory: Path, session_id: str, copies: Mapping[str, Path] | None = None
+    ) -> Sandbox:
+        options = self.options
+        async with self._starts:
+            return await Sandbox.start(
+                directory, session_id, options.isolation, limits=options.limits, copies=copies
+            )
+
+    async def _publish(self, png: bytes) -> str:
+        links = await self.links()
+        return f"{links.origin}{await self.screens.add(png)}"
+
+    async def keep_spare(self) -> None:
+        """Keep a sandbox ready, until `close`."""
+        if self.options.isolation.kind == "bubblewrap":  # else programs know their directory
+            await self._spare.keep()
 
     async def links(self) -> LinkServer:
         """The server of links; it listens from the first time that one is needed."""
@@ -157,6 +189,7 @@ class Engine:
             if self._links is None:
                 server = LinkServer(self.options.link_host)
                 server.mount(FILES_PREFIX, self.files.serve)
+                server.mount(SCREENS_PREFIX, self.screens.serve)
                 await self.tasks.start(server.serve)
                 self._links = server
         return self._links
@@ -167,6 +200,7 @@ class Engine:
 
     async def close(self) -> None:
         """End all sessions; contexts that follow them are saved first."""
+        self._spare.stop()
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as closing:
                 for session in list(self.sessions.values()):
@@ -204,6 +238,21 @@ class Engine:
             self.sessions.pop(session.session_id, None)
             self.finished.add(session)
             session.life.ended()
+
+
+def _session_id() -> str:
+    letters = string.ascii_lowercase + string.digits
+    return "session-" + "".join(secrets.choice(letters) for _ in range(17))
+
+
+async def _rename(sandbox: Sandbox, directory: Path) -> None:
+    """Give the directory of a sandbox another name, which nothing in the sandbox notices."""
+    try:
+        await in_thread(sandbox.directory.rename, directory)
+        sandbox.directory = directory
+    except BaseException:  # cancelled too: nobody else closes it
+        await sandbox.close()
+        raise
 
 
 async def _logged(work: Callable[[], Awaitable[object]]) -> None:
@@ -257,6 +306,8 @@ async def engine_running(options: EngineOptions) -> AsyncGenerator[Engine, None]
         async with anyio.create_task_group() as tasks:
             engine = Engine(options, directory, tasks)
             engine.background(partial(_tidy, engine.store))
+            engine.background(partial(_disk.watch, engine))
+            engine.background(engine.keep_spare)
             try:
                 yield engine
             finally:

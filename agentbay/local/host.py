@@ -35,6 +35,10 @@ _START_LIMIT = 60.0
 # Seconds for sessions to end, and their contexts to be saved, when the process ends.
 _STOP_LIMIT = 60.0
 
+# Seconds that a connection may be idle. Clients keep some for a long time, and a call fails that
+# is sent just when its connection is closed: that should be rare.
+_IDLE_LIMIT = 3600
+
 
 class EngineHost:
     """An engine on an event loop and a thread of its own.
@@ -145,6 +149,7 @@ async def serve(options: EngineOptions, listener: socket.socket, api_key: str) -
             log_level="warning",
             access_log=False,
             lifespan="off",
+            timeout_keep_alive=_IDLE_LIMIT,
             timeout_graceful_shutdown=10,
         )
         server = uvicorn.Server(config)

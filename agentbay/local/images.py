@@ -6,8 +6,11 @@ from typing import Any
 
 from ..protocol._calls import Tool
 from ..protocol.sessions import DEFAULT_IMAGE
-from ._dispatch import TOOL_HANDLERS
+from ._dispatch import PHONE_HANDLERS, TOOL_HANDLERS
 from ._errors import EngineError
+
+# The second one is what sessions of the first are told to be when their phone is scripted.
+MOBILE, SCRIPTED = "mobile_latest", "mobile_scripted"
 
 # The tools of each image, by the modules that define them.
 _BASIC = frozenset({"command", "env", "file_system", "metrics", "oss"})
@@ -15,13 +18,16 @@ _DESKTOP = frozenset({"application", "computer", "ui", "window"})
 _IMAGES = {
     DEFAULT_IMAGE: _BASIC | _DESKTOP | {"code"},
     "code_latest": _BASIC | {"code"},
-    "browser_latest": _BASIC | _DESKTOP | {"browser"},
+    "browser_latest": _BASIC | _DESKTOP | {"browser", "browser_operator"},
+    # And what devices do of what desktops do as well.
+    MOBILE: _BASIC | {"mobile"},
+    SCRIPTED: _BASIC | {"mobile"},
 }
 
 _ABSENT = {
     "windows": "sessions are processes of this machine, and it does not run Windows programs",
-    "mobile": "there is no Android device on this machine",
-    "android": "there is no Android device on this machine",
+    "mobile": f"{MOBILE} is the one for whatever Android device there is",
+    "android": f"{MOBILE} is the one for whatever Android device there is",
     "imgc-": "images of your account are in the cloud",
 }
 
@@ -42,8 +48,15 @@ def check_image(image_id: str | None) -> str:
     return name
 
 
+def is_mobile(image_id: str) -> bool:
+    """Whether sessions of an image have a mobile device."""
+    return image_id in (MOBILE, SCRIPTED)
+
+
 def has_tool(image_id: str, kind: type[Tool[Any]]) -> bool:
     """Whether a tool is part of an image."""
+    if kind in PHONE_HANDLERS and (is_mobile(image_id) or kind not in TOOL_HANDLERS):
+        return is_mobile(image_id)
     return _module(kind) in _IMAGES[image_id]
 
 
@@ -54,7 +67,8 @@ def images_with(kind: type[Tool[Any]]) -> list[str]:
 
 def tools_of(image_id: str) -> list[type[Tool[Any]]]:
     """The tools of an image that the engine carries out."""
-    return [kind for kind in TOOL_HANDLERS if has_tool(image_id, kind)]
+    handlers = {**TOOL_HANDLERS, **(PHONE_HANDLERS if is_mobile(image_id) else {})}
+    return [kind for kind in handlers if has_tool(image_id, kind)]
 
 
 def _module(kind: type[Tool[Any]]) -> str:

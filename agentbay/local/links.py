@@ -12,6 +12,7 @@ accept.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import secrets
@@ -22,6 +23,8 @@ import anyio
 import anyio.abc
 import h11
 
+from ..protocol.direct import ACTION
+from ._life import not_found
 from ._link_exchange import BROKEN, NO_LINK, Client, Connect, Link, RefusedError, pass_on
 from ._link_headers import Place, upgrade
 
@@ -38,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 _MAX_OPEN = 1000
 _ACCEPT_PAUSE = 0.1
+
+_CALL_PATH = f"/{ACTION}".encode()
 
 _TARGET = re.compile(
     rb"(?P<base>/(?:request_ai|websocket_ai)/(?P<token>[A-Za-z0-9_-]+))"
@@ -190,11 +195,12 @@ class LinkServer:
             return
         address = _TARGET.fullmatch(request.target)
         token = address["token"].decode() if address else ""
+        path = address["path"] if address else None
         if address is None or not (
             token in self._links or token in self._pages or token in self._services
         ):
-            raise RefusedError(404, NO_LINK)
-        path = address["path"]
+            await _refuse(client, path)
+            return
         if service := self._services.get(token):
             await service(client, request, (path or b"/") + (address["query"] or b""))
             return
@@ -213,6 +219,15 @@ class LinkServer:
     def _authority(self, request: h11.Request) -> bytes:
         default = f"{self._host}:{self.port}".encode()
         return next((value for name, value in request.headers if name == b"host"), default)
+
+
+async def _refuse(client: Client, path: bytes | None) -> None:
+    """Say that there is no such link; to who calls a tool, that the session is gone."""
+    if path != _CALL_PATH:
+        raise RefusedError(404, NO_LINK)
+    gone = not_found()
+    text = json.dumps({"success": False, "code": gone.code, "message": str(gone)})
+    await client.reply(404, text, (b"Content-Type", b"application/json"))
 
 
 async def _send_page(client: Client, request: h11.Request, page: Page) -> None:

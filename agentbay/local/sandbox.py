@@ -6,10 +6,9 @@ import contextlib
 import logging
 import math
 import os
-import signal
 import socket
 import subprocess
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +17,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from . import _network, _rootfs
+from . import _network, _open_files, _rootfs
 from ._bwrap import (
     HOME,
     Isolation,
@@ -31,12 +30,15 @@ from ._bwrap import (
 from ._errors import EngineError, ToolFailure
 from ._gate import Gate
 from ._guest_frames import Talk
-from ._guest_wire import ConnectionLost, Reply, read_reply, receive_socket, send_request
+from ._guest_wire import ConnectionLost, Reply, Request, read_reply, receive_socket
 from ._limits import Limits
+from ._process_end import ended, kill
 from ._threads import in_thread
 
 if TYPE_CHECKING:
+    from ._browser import Browser
     from ._interpreters import Interpreter
+    from ._phones import Phone
 
 __all__ = ["Isolation", "Limits", "Reply", "Sandbox"]
 
@@ -65,6 +67,9 @@ class Sandbox:
         environment: Variables for the commands to come, for `shell` calls to pass on.
         isolated: Whether it is in a sandbox, and sees no more of the host than that shows.
         interpreters: What runs code in it, by language.
+        browser: Its browser, once somebody has asked for it.
+        phone: Its mobile device, if it has one.
+        publish: Returns an address of a PNG picture, for whoever has the address.
     """
 
     def __init__(
@@ -77,6 +82,9 @@ class Sandbox:
         self.environment: dict[str, str] = {}
         self.isolated: bool = True
         self.interpreters: dict[str, Interpreter] = {}
+        self.browser: Browser | None = None
+        self.phone: Phone | None = None
+        self.publish: Callable[[bytes], Awaitable[str]] = _without_links
         self._made_directory = False
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -108,6 +116,7 @@ class Sandbox:
             EngineError: The session cannot be started; says why and what helps.
             FileExistsError: `directory` contains a session already; it is left alone.
         """
+        _open_files.check()
         sandbox = cls(directory, session_id, limits or Limits(), copies or {})
         try:
             with anyio.fail_after(_START_LIMIT):
@@ -141,8 +150,7 @@ class Sandbox:
             ToolFailure: The guest says no, or the time limit has passed (number -1).
             EngineError: The session is gone (`SessionLost`).
         """
-        async with self._operation(operation, time_limit) as connection:
-            await send_request(connection, operation, arguments, body)
+        async with self._operation(Request(operation, arguments, body), time_limit) as connection:
             return await read_reply(connection)
 
     async def connect(self, port: int) -> anyio.abc.SocketStream:
@@ -153,8 +161,8 @@ class Sandbox:
             ToolFailure: The guest says no.
             EngineError: The session is gone (`SessionLost`).
         """
-        async with self._operation("connect", _CONNECT_LIMIT) as connection:
-            await send_request(connection, "connect", {"port": port}, b"")
+        request = Request("connect", {"port": port})
+        async with self._operation(request, _CONNECT_LIMIT) as connection:
             _, sock = await receive_socket(connection)
         if sock is None:
             raise ConnectionRefusedError(f"nothing listens on port {port} of the session")
@@ -172,10 +180,14 @@ class Sandbox:
             ToolFailure: The guest says no, or the time limit has passed (number -1).
             EngineError: The session is gone (`SessionLost`).
         """
-        async with self._operation(operation, time_limit) as connection:
-            await send_request(connection, operation, arguments, b"")
-            await read_reply(connection)
-            return connection.dup()
+        return (await self.launch(operation, arguments, time_limit=time_limit))[1]
+
+    async def launch(
+        self, operation: str, arguments: Mapping[str, Any], *, time_limit: float
+    ) -> tuple[Reply, socket.socket]:
+        """The same, for those who need what it says at its start as well."""
+        async with self._operation(Request(operation, arguments), time_limit) as connection:
+            return await read_reply(connection), connection.dup()
 
     async def stream(
         self,
@@ -195,8 +207,7 @@ class Sandbox:
             EngineError: The session is gone (`SessionLost`).
             Exception: Whatever `work` raises.
         """
-        async with self._operation(operation, time_limit) as connection:
-            await send_request(connection, operation, arguments, b"")
+        async with self._operation(Request(operation, arguments), time_limit) as connection:
             # Only for the case that the loop itself is stuck: time is kept out here.
             connection.settimeout(time_limit + 5)
             return await _in_thread(work, connection)
@@ -211,14 +222,13 @@ class Sandbox:
             ToolFailure: The guest says no, or breaks it off (number -1).
             EngineError: The session is gone (`SessionLost`).
         """
-        async with self._operation(operation, math.inf) as connection:
+        request = Request(operation, arguments)
+        async with self._operation(request, math.inf, begin=_BEGIN_LIMIT) as connection:
             talk = Talk(connection)
             with anyio.move_on_after(_BEGIN_LIMIT) as scope:
-                await send_request(connection, operation, arguments, b"")
                 await talk.begin()
             if scope.cancelled_caught:
-                message = f"{operation} did not begin within {_BEGIN_LIMIT:g} seconds"
-                raise ToolFailure(message, number=-1)
+                raise _not_begun(request, _BEGIN_LIMIT)
             yield talk
 
     async def close(self) -> None:
@@ -231,6 +241,10 @@ class Sandbox:
             if gate is not None:
                 # A first process that is still held back has to run to see its end.
                 gate.release()
+            network, self._network = self._network, None
+            if network is not None and network.stdin is not None:
+                # The helper ends when its input does; the session ends meanwhile.
+                await network.stdin.aclose()
             if control is not None:
                 # The guest ends when its control socket does, and takes everything with it.
                 control.shutdown(socket.SHUT_WR)
@@ -239,7 +253,6 @@ class Sandbox:
             if gate is not None:
                 gate.started()
                 gate.close()
-            network, self._network = self._network, None
             if network is not None:
                 await network.aclose()
             if self._made_directory:
@@ -258,9 +271,11 @@ class Sandbox:
         gate = self._gate = Gate() if helper else None
         self._spawn(command, isolation, gate)
         if helper is not None and gate is not None:
-            # The first process waits meanwhile, so that no command meets half a network.
-            self._network = await _network.attach(await gate.child(), helper=helper)
-            gate.release()
+            # The guest comes up at the same time. It is asked for nothing before both are ready,
+            # so that no command meets half a network.
+            child = await gate.child()
+            gate.close()
+            self._network = await _network.attach(child, helper=helper, found=gate.release)
         await self._until_ready()
 
     def _prepare(
@@ -291,6 +306,7 @@ class Sandbox:
         inherited = [guest_end.fileno(), *(gate.descriptors if gate else ())]
         free = isolation.kind == "none"
         arguments = [guest_end.fileno(), self.limits.memory, self.limits.processes]
+        arguments.append(self.limits.disk)
         with guest_end, open(self.directory / "guest.log", "wb") as log:
             self._process = subprocess.Popen(
                 [command[0], *options, *command[1:], *map(str, arguments)],
@@ -326,25 +342,38 @@ class Sandbox:
 
     @asynccontextmanager
     async def _operation(
-        self, operation: str, time_limit: float
+        self, request: Request, time_limit: float, *, begin: float = math.inf
     ) -> AsyncGenerator[socket.socket, None]:
-        """The engine's end of the socket of one operation, closed at the end."""
+        """The engine's end of the socket of one operation, closed at the end.
+
+        All of it has a time limit; and `begin` is one for the guest to take the request.
+        """
         try:
-            with anyio.fail_after(time_limit), await self._hand_over() as connection:
+            with anyio.fail_after(time_limit), await self._begun(request, begin) as connection:
                 yield connection
         except TimeoutError as exc:
-            message = f"{operation} did not end within {time_limit:g} seconds"
+            message = f"{request.operation} did not end within {time_limit:g} seconds"
             raise ToolFailure(message, number=-1) from exc
         except ConnectionLost as exc:
             raise await self._lost() from exc
 
-    async def _hand_over(self) -> socket.socket:
-        """Make a pair of sockets and give one of them to the guest."""
-        ours, theirs = socket.socketpair()
+    async def _begun(self, request: Request, limit: float) -> socket.socket:
+        with anyio.move_on_after(limit):
+            return await self._hand_over(request)
+        raise _not_begun(request, limit)
+
+    async def _hand_over(self, request: Request) -> socket.socket:
+        """Make a pair of sockets, give one of them to the guest, and send a request."""
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as exc:
+            raise _open_files.too_many() from exc
         try:
             with theirs:
                 ours.setblocking(False)
+                request.begin(ours)
                 await self._send_descriptor(theirs)
+            await request.finish(ours)
         except BaseException:  # cancelled too: nobody else closes it
             ours.close()
             raise
@@ -364,7 +393,7 @@ class Sandbox:
 
     async def _lost(self) -> EngineError | ToolFailure:
         """Tell the end of the guest from the end of one operation."""
-        if self._process is not None and not await _ended(self._process, 0.5):
+        if self._process is not None and not await ended(self._process, 0.5):
             return ToolFailure("the session broke off the operation", number=-1)
         return EngineError("SessionLost", f"session {self.session_id} has ended", status=410)
 
@@ -374,32 +403,23 @@ class Sandbox:
             return
         # bubblewrap ends after the last process of its sandbox; killing it ends them as well,
         # but nobody can wait for that.
-        if not await _ended(process, _END_LIMIT):
-            _kill(process)
-            await _ended(process, _END_LIMIT)
+        if not await ended(process, _END_LIMIT):
+            kill(process)
+            await ended(process, _END_LIMIT)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that is not reaped yet, after its children."""
-    # bubblewrap's child does not follow its parent yet while it is being set up.
-    with contextlib.suppress(OSError):
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-        for child in children.split():
-            os.kill(int(child), signal.SIGKILL)
-    process.kill()
+async def _without_links(_: bytes) -> str:
+    raise EngineError("NoLinks", "this sandbox belongs to no engine, which has links")
+
+
+def _not_begun(request: Request, limit: float) -> ToolFailure:
+    return ToolFailure(f"{request.operation} did not begin within {limit:g} seconds", number=-1)
 
 
 def _free_environment(directory: Path) -> dict[str, str]:
     """The variables of a session without a sandbox; the engine's own stay out of it."""
     home = str(directory / "root" / HOME[1:])
     return session_environment(home, os.environ.get("PATH", os.defpath))
-
-
-async def _ended(process: subprocess.Popen[bytes], limit: float) -> bool:
-    """Wait for a process; whether it has ended in time."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        await in_thread(process.wait, limit)
-    return process.returncode is not None
 
 
 async def _in_thread(work: Callable[[socket.socket], T], connection: socket.socket) -> T:

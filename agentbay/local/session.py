@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import html
 import itertools
 import secrets
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from .links import LinkServer
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from ._viewer import Viewer
     from .pty import Terminal
     from .streams import Connection
 
@@ -48,7 +48,8 @@ class LocalSession:
         in_vpc: Whether clients are told that it is in a private network.
         token: What opens the ways to it that do not go through the control plane.
         service: The link of those ways; empty before somebody was told.
-        connections: Its WebSockets.
+        connections: Its WebSockets, those of its live view included.
+        links: The tokens of its links, by their port; None stands for its live view.
         terminals: Its terminals, by their id.
     """
 
@@ -62,7 +63,7 @@ class LocalSession:
     in_vpc: bool = False
     token: str = attrs.field(factory=functools.partial(secrets.token_urlsafe, 24), repr=False)
     service: str = attrs.field(default="", repr=False)
-    connections: set[Connection] = attrs.field(factory=set["Connection"])
+    connections: set[Connection | Viewer] = attrs.field(factory=set["Connection | Viewer"])
     terminals: dict[str, Terminal] = attrs.field(factory=dict[str, "Terminal"])
     number: int = attrs.field(factory=itertools.count(1).__next__)
     links: dict[int | None, str] = attrs.field(factory=dict[int | None, str])
@@ -70,17 +71,14 @@ class LocalSession:
         default=attrs.Factory(_new_transfers, takes_self=True), init=False
     )
 
-    async def link(self, port: int | None, links: LinkServer) -> str:
-        """The token under which a port is linked; None stands for the session's own page."""
+    async def link(self, port: int, links: LinkServer) -> str:
+        """The token under which a port is linked."""
         if port not in self.links:
-            if port is None:
-                self.links[port] = links.add_page(self.page)
-            else:
-                connect = functools.partial(self._connect, port)
-                self.links[port] = links.add(connect, label=f"port {port}", port=port)
+            connect = functools.partial(self.connect, port)
+            self.links[port] = links.add(connect, label=f"port {port}", port=port)
         return self.links[port]
 
-    async def _connect(self, port: int) -> anyio.abc.SocketStream:
+    async def connect(self, port: int) -> anyio.abc.SocketStream:
         """Open a connection into the session, for the link server, which knows OSErrors."""
         try:
             with self.life.use():
@@ -94,16 +92,9 @@ class LocalSession:
         """Whether somebody is connected to a link, or uses a stream."""
         if any(connection.busy for connection in self.connections):
             return True
+        if self.sandbox.browser is not None and self.sandbox.browser.link.busy:
+            return True
         return links is not None and any(map(links.busy, self.links.values()))
-
-    def page(self) -> str:
-        """What a web browser sees of the session itself."""
-        rows = {"Session": self.session_id, "Image": self.image_id, **self.labels}
-        cells = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-            for name, value in rows.items()
-        )
-        return f"<!doctype html><title>{self.session_id}</title><table>{cells}</table>\n"
 
     def expect(self, items: list[PersistenceItem], direction: Direction) -> None:
         """Note transfers that are about to begin, so that none of them looks done."""
@@ -113,7 +104,9 @@ class LocalSession:
         self, store: Store, items: list[PersistenceItem], direction: Direction
     ) -> None:
         """Bring contexts into the session, or its files into them, one after the other."""
-        await self.transfers.run(store, items, direction)
+        browser = self.sandbox.browser
+        async with contextlib.nullcontext() if browser is None else browser.at_rest(items):
+            await self.transfers.run(store, items, direction)
 
     async def close(self, store: Store, links: LinkServer | None) -> None:
         """Save the contexts that follow the session, then end its processes."""
@@ -128,6 +121,8 @@ class LocalSession:
                     links.remove(token)
             for connection in list(self.connections):
                 connection.close()
+            if self.sandbox.browser is not None:
+                await self.sandbox.browser.close(links)
             await self.sandbox.close()
 
     async def _forget_internal(self, store: Store) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import secrets
-import string
 from functools import partial
 from pathlib import Path
 
 from ..protocol import sessions as actions
-from ..protocol.contexts import PersistenceItem
+from ..protocol.browser import StopChrome
 from ..protocol.sessions import (
     DesktopInfo,
     LabelData,
@@ -21,13 +19,14 @@ from ..protocol.sessions import (
     SessionSummary,
     ToolServer,
 )
-from . import direct, images, skills
+from . import _phones, browser, direct, images, live_view, mobile, skills
 from ._dispatch import handles
 from ._errors import EngineError
 from ._life import Life, Lifetime
 from ._policies import check_bindings
 from ._threads import in_thread
 from .engine import Engine
+from .sandbox import Sandbox
 from .session import LocalSession
 
 _PAGE, _LARGEST_PAGE = 10, 100
@@ -38,14 +37,16 @@ _FIRST_WRAPPED = (0, 13)
 
 @handles(actions.CreateSession)
 async def create(engine: Engine, call: actions.CreateSession) -> SessionData:
-    _check(call)
     image_id = images.check_image(call.image_id)
+    _check(call, image_id)
     lifetime = Lifetime.asked(call.timeout, call.max_runtime, call.manual_release)
     contexts = call.persistence_data_list or []
     await in_thread(check_bindings, engine.store, contexts)
     copies = await in_thread(_skills, engine, call)
-    session_id = f"session-{_letters(17)}"
-    sandbox = await engine.start_sandbox(session_id, copies=copies)
+    sandbox = await engine.start_sandbox(copies=copies)
+    if images.is_mobile(image_id):
+        image_id = await _give_phone(sandbox, image_id)
+    session_id = sandbox.session_id
     session = LocalSession(
         session_id,
         sandbox,
@@ -59,8 +60,7 @@ async def create(engine: Engine, call: actions.CreateSession) -> SessionData:
     engine.sessions[session_id] = session
     if session.life.limited:
         engine.background(partial(engine.expire, session))
-    incoming = [item for item in contexts if _downloads(item)]
-    session.expect(incoming, "download")
+    incoming = session.transfers.arrive(contexts)
     engine.background(partial(session.transfer, engine.store, incoming, "download"))
     return await _data(engine, session)
 
@@ -109,13 +109,27 @@ async def get_resource(engine: Engine, call: actions.GetResource) -> ResourceDat
 @handles(actions.GetLink)
 async def get_link(engine: Engine, call: actions.GetLink) -> LinkData:
     session = engine.session(call.session_id)
+    if call.protocol_type == "adb":
+        return mobile.adb_link(session.sandbox)
     if call.protocol_type not in (None, "", "https", "wss"):
         raise EngineError(
             "InvalidParameter", f"{call.protocol_type} is not supported: use https or wss"
         )
     if call.protocol_type and call.port is None:
         raise EngineError("InvalidParameter", "port is not valid: a protocol needs a port")
+    if call.port is None:
+        return await browser.cdp_link(engine, session)
     return LinkData(await _url(engine, session, call.port, call.protocol_type == "wss"))
+
+
+async def _give_phone(sandbox: Sandbox, image_id: str) -> str:
+    """Give a session its device; the image that it has then."""
+    try:
+        phone = await _phones.take(sandbox, scripted=image_id == images.SCRIPTED)
+        return images.SCRIPTED if phone.scripted else images.MOBILE
+    except BaseException:  # cancelled too: nobody else ends the processes
+        await sandbox.close()
+        raise
 
 
 async def _data(engine: Engine, session: LocalSession) -> SessionData:
@@ -143,7 +157,8 @@ async def _url(
     engine: Engine, session: LocalSession, port: int | None, websocket: bool = False
 ) -> str:
     links = await engine.links()
-    return links.url(await session.link(port, links), "ws" if websocket else "http")
+    token = live_view.link(session, links) if port is None else await session.link(port, links)
+    return links.url(token, "ws" if websocket else "http")
 
 
 def _matches(session: LocalSession, call: actions.ListSessions) -> bool:
@@ -154,17 +169,28 @@ def _matches(session: LocalSession, call: actions.ListSessions) -> bool:
     )
 
 
-def _check(call: actions.CreateSession) -> None:
+def _check(call: actions.CreateSession, image_id: str) -> None:
     """Refuse what this engine would not do, rather than leave it out silently."""
     asked = {
-        "policies (McpPolicyId)": call.mcp_policy_id,
-        "mobile settings (ExtraConfigs)": call.extra_configs,
-        "networks (NetworkId)": call.network_id,
-        "browser recording (EnableRecord)": call.enable_record,
+        "McpPolicyId: policies belong to an account": call.mcp_policy_id,
+        # Clients make these settings by themselves, once the session is there.
+        "ExtraConfigs: there is no Android device to set up": (
+            call.extra_configs and not images.is_mobile(image_id)
+        ),
+        "NetworkId: each session has a network of its own, which others cannot join": (
+            call.network_id
+        ),
+        "EnableRecord: there is no browser in that image": (
+            call.enable_record and not images.has_tool(image_id, StopChrome)
+        ),
     }
     refused = [what for what, value in asked.items() if value]
     if refused:
-        raise EngineError("Unsupported", f"the local engine does not have {', '.join(refused)}")
+        raise EngineError(
+            "Unsupported",
+            f"the local engine cannot do what was asked ({'; '.join(refused)}):"
+            " leave it out, or create the session in the cloud",
+        )
 
 
 def _skills(engine: Engine, call: actions.CreateSession) -> dict[str, Path]:
@@ -181,11 +207,3 @@ def _is_contract_client(call: actions.CreateSession) -> bool:
     if match is None or call.vpc_resource is None:
         return False
     return (int(match[1]), int(match[2])) < _FIRST_WRAPPED
-
-
-def _downloads(item: PersistenceItem) -> bool:
-    return item.policy is None or item.policy.download_policy.auto_download
-
-
-def _letters(count: int) -> str:
-    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(count))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,7 @@ from . import images
 from ._dispatch import why_not
 from ._errors import EngineError, ToolFailure
 from ._link_exchange import Client
+from ._logs import identifier, noted
 from ._websocket import LONGEST_OUT, Socket
 
 if TYPE_CHECKING:
@@ -82,6 +84,11 @@ async def serve(
     finally:
         session.connections.discard(connection)
         socket.release()
+
+
+def log_level(engine: Engine) -> int:
+    """That of requests: in the process of a user, the engine has nothing to say."""
+    return logging.INFO if engine.options.tells_links else logging.DEBUG
 
 
 @attrs.frozen
@@ -197,10 +204,10 @@ class Connection:
         if kind in _ORDERED:
             await self._carry_out(kind, frame)
         elif self._calls >= _MOST_CALLS:
-            await self._refuse(GATEWAY, frame.invocation_id, "too many calls are under way")
+            await self._turn_away(kind, frame, "too many calls are under way")
         elif kind is None or kind.server != frame.target:
             reason = f"there is no method {frame.data.get('method')!r:.80} of {frame.target:.80}"
-            await self._refuse(GATEWAY, frame.invocation_id, reason)
+            await self._turn_away(kind, frame, reason)
         else:
             self._calls += 1
             self.start(partial(self._call, kind, frame))
@@ -215,6 +222,31 @@ class Connection:
 
     async def _carry_out(self, kind: type[Method[Any]], frame: Frame) -> str:
         """Carry out a method; returns why it was refused."""
+        with self._noted(kind, frame) as facts:
+            reason = await self._try(kind, frame)
+            if reason:
+                facts["result"] = "refused"
+            return reason
+
+    async def _turn_away(self, kind: type[Method[Any]] | None, frame: Frame, reason: str) -> None:
+        with self._noted(kind, frame) as facts:
+            facts["result"] = "refused"
+            await self._refuse(GATEWAY, frame.invocation_id, reason)
+
+    def _noted(
+        self, kind: type[Method[Any]] | None, frame: Frame
+    ) -> AbstractContextManager[dict[str, object]]:
+        # Those that are ordered are the keys that a user presses.
+        level = logging.DEBUG if kind in _ORDERED else log_level(self.engine)
+        return noted(
+            level,
+            route="websocket",
+            action=None if kind is None else kind.method,
+            session=self.session.session_id,
+            request_id=identifier(frame.invocation_id),
+        )
+
+    async def _try(self, kind: type[Method[Any]], frame: Frame) -> str:
         try:
             with self.session.life.use():
                 handler = self._handler(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..errors import InvalidInputError
@@ -12,9 +13,10 @@ from ..protocol._wire import WireError
 from ..protocol.command import Shell
 from ..protocol.sessions import ToolReply, ToolSchema
 from . import images
-from ._dispatch import TOOL_HANDLERS, handles, named, why_not
+from ._dispatch import PHONE_HANDLERS, TOOL_HANDLERS, handles, named, why_not
 from ._errors import ToolFailure
 from .engine import Engine
+from .sandbox import Sandbox
 from .session import LocalSession
 
 _NO_TOOL, _BAD_ARGUMENTS = -32601, -32602
@@ -46,7 +48,7 @@ async def answer(session: LocalSession, name: str, arguments: dict[str, Any]) ->
             return _failed(f"there is no tool {name!r}", _NO_TOOL)
         if not images.has_tool(session.image_id, kind):
             return _failed(_not_in_image(session.image_id, kind), _NO_TOOL)
-        if kind not in TOOL_HANDLERS:
+        if _handler(session, kind) is None:
             reason = f"the local engine does not have {name}: {why_not(kind)}"
             return _failed(reason, _NO_TOOL)
         try:
@@ -58,10 +60,20 @@ async def answer(session: LocalSession, name: str, arguments: dict[str, Any]) ->
 
 
 async def _carry_out(session: LocalSession, tool: Tool[Any]) -> Content:
-    value = await TOOL_HANDLERS[type(tool)](session.sandbox, tool)
+    handler = _handler(session, type(tool))
+    assert handler is not None
+    value = await handler(session.sandbox, tool)
     if session.plain_shell and isinstance(tool, Shell):
         return tool.write_plain(value)
     return tool.write(value)
+
+
+def _handler(
+    session: LocalSession, kind: type[Tool[Any]]
+) -> Callable[[Sandbox, Any], Awaitable[Any]] | None:
+    if session.sandbox.phone is not None and kind in PHONE_HANDLERS:
+        return PHONE_HANDLERS[kind]
+    return TOOL_HANDLERS.get(kind)
 
 
 def _not_in_image(image_id: str, kind: type[Tool[Any]]) -> str:

@@ -7,8 +7,8 @@ owns processes and sockets that belong to one loop, so every exchange hops to th
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
@@ -22,32 +22,10 @@ if TYPE_CHECKING:
 # The top-level domain of the engine in this process; there can be no real host in it.
 _EMBEDDED = ".invalid"
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 def embedded_transport() -> httpx.AsyncBaseTransport:
     """A transport to the engine inside this process."""
     return LocalTransport()
-
-
-async def hop(portal: BlockingPortal, func: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """Await ``func(*args)`` on another thread's loop, from asyncio or trio.
-
-    The wake-up must not block the portal: `from_thread.run_sync` here would deadlock when
-    the caller's loop is itself waiting for the portal.
-    """
-    native: Any = current_token().native_token
-    soon = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
-    done = anyio.Event()
-    future = portal.start_task_soon(func, *args)
-    future.add_done_callback(lambda _: soon(done.set))
-    try:
-        await done.wait()
-    except anyio.get_cancelled_exc_class():
-        future.cancel()
-        raise
-    return future.result()
 
 
 class _Exchange:
@@ -56,19 +34,18 @@ class _Exchange:
     def __init__(self, app: App, scope: Message, body: bytes) -> None:
         self._app, self._scope = app, scope
         self._body: bytes | None = body
-        self._send, self._receive = anyio.create_memory_object_stream[Message](1)
+        self.head: Message = {}
+        self.content = bytearray()
+        self.complete = False
 
     async def run(self) -> None:
-        """Serve the request; started before any other method, which the loop keeps in order."""
+        """Serve the request; started before `leave`, which the loop keeps in order."""
         self._gone = anyio.Event()  # made here, so that it belongs to this loop
-        async with self._send:
-            # The stream is broken when nobody waits for the reply any more.
-            with contextlib.suppress(anyio.BrokenResourceError):
-                await self._app(self._scope, self._next_request, self._send.send)
+        await self._app(self._scope, self._next_request, self._take)
 
-    async def head(self) -> Message:
-        """Wait for the status line and headers."""
-        return await self._receive.receive()
+    async def leave(self) -> None:
+        """Tell the application that nobody waits for its reply any more."""
+        self._gone.set()
 
     async def _next_request(self) -> Message:
         if self._body is None:
@@ -77,34 +54,12 @@ class _Exchange:
         body, self._body = self._body, None
         return {"type": "http.request", "body": body}
 
-    async def chunk(self) -> tuple[bytes, bool]:
-        """Wait for the next piece of the body; tells whether there is more to come."""
-        message = await self._receive.receive()
-        return message.get("body", b""), message.get("more_body", False)
-
-    async def close(self) -> None:
-        self._gone.set()
-        self._receive.close()
-
-
-class _Body(httpx.AsyncByteStream):
-    """The body of a reply, piece by piece."""
-
-    def __init__(self, portal: BlockingPortal, exchange: _Exchange) -> None:
-        self._portal, self._exchange = portal, exchange
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        more = True
-        while more:
-            try:
-                chunk, more = await hop(self._portal, self._exchange.chunk)
-            except (anyio.EndOfStream, RuntimeError) as exc:
-                raise httpx.RemoteProtocolError("the local engine broke off its reply") from exc
-            if chunk:
-                yield chunk
-
-    async def aclose(self) -> None:
-        _soon(self._portal, self._exchange.close)
+    async def _take(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.head = message
+            return
+        self.content += message.get("body", b"")
+        self.complete = not message.get("more_body", False)
 
 
 class LocalTransport(httpx.AsyncBaseTransport):
@@ -137,20 +92,38 @@ class LocalTransport(httpx.AsyncBaseTransport):
         host = running_host()
         if host is None:  # starting one takes a moment, which must not stall the caller's loop
             host = await anyio.to_thread.run_sync(_start)
-        portal = host.portal
         exchange = _Exchange(host.app, _scope(request), body)
         try:
-            portal.start_task_soon(exchange.run)
-            head = await hop(portal, exchange.head)
-        except anyio.EndOfStream as exc:
-            raise httpx.RemoteProtocolError("the local engine sent no reply") from exc
+            await _served(host.portal, exchange)
         except RuntimeError as exc:
             raise httpx.ConnectError("the local engine has stopped") from exc
         except BaseException:  # cancelled too: the engine's loop does not notice
-            _soon(portal, exchange.close)
+            with contextlib.suppress(RuntimeError):  # it has stopped, and the exchange with it
+                host.portal.start_task_soon(exchange.leave)
             raise
-        stream = _Body(portal, exchange)
+        if not exchange.complete:
+            raise httpx.RemoteProtocolError("the local engine broke off its reply")
+        head, stream = exchange.head, httpx.ByteStream(bytes(exchange.content))
         return httpx.Response(head["status"], headers=head["headers"], stream=stream)
+
+
+async def _served(portal: BlockingPortal, exchange: _Exchange) -> None:
+    """Wait for an exchange on the engine's loop, from asyncio or trio.
+
+    There is one way there and one way back: each of them may wait for a thread to give up the
+    interpreter. The way back must not block the portal, as `from_thread.run_sync` would: the
+    caller's loop may itself be waiting for the portal.
+    """
+    native: Any = current_token().native_token
+    soon = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon
+    done = anyio.Event()
+
+    def tell(_: Future[None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the caller left, and its loop has ended
+            soon(done.set)
+
+    portal.start_task_soon(exchange.run).add_done_callback(tell)
+    await done.wait()
 
 
 def _start() -> EngineHost:
@@ -160,12 +133,6 @@ def _start() -> EngineHost:
         raise httpx.ConnectError(
             f"the local engine cannot start ({exc}); AGENTBAY_LOCAL_HOME names its directory"
         ) from exc
-
-
-def _soon(portal: BlockingPortal, func: Callable[[], Awaitable[None]]) -> None:
-    # An engine that has stopped has no exchange any more either.
-    with contextlib.suppress(RuntimeError):
-        portal.start_task_soon(func)
 
 
 def _scope(request: httpx.Request) -> Message:

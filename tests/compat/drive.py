@@ -24,10 +24,15 @@ from typing import Any
 os.environ.setdefault("AGENTBAY_LOG_FILE", os.devnull)
 os.environ.setdefault("AGENTBAY_LOG_LEVEL", "CRITICAL")
 
+import websockets.sync.client
+
 import agentbay
 from agentbay import (
     AgentBay,
     AsyncAgentBay,
+    BrowserContext,
+    BrowserOption,
+    BrowserViewport,
     ContextSync,
     CreateSessionParams,
     SyncPolicy,
@@ -457,6 +462,135 @@ async def _async_steps() -> None:
         assert await handle.wait(timeout_s=20) == 5
     finally:
         good(await session.delete())
+
+
+@step
+def browser(s: State) -> None:
+    session = good(s.bay.create(CreateSessionParams(image_id="browser_latest"))).session
+    try:
+        option = BrowserOption(use_stealth=True, viewport=BrowserViewport(1000, 700))
+        assert session.browser.initialize(option)
+        url = session.browser.get_endpoint_url()
+        assert url == good(session.get_link()).data
+        with websockets.sync.client.connect(url) as socket:
+            socket.send(json.dumps({"id": 1, "method": "Browser.getVersion"}))
+            answer = json.loads(socket.recv(timeout=20))
+        assert answer["id"] == 1
+        assert "Chrom" in answer["result"]["product"]
+        assert _refusal(url.replace("_ai/", "_ai/x")) == 404
+        session.browser.destroy()
+        assert not session.browser.is_initialized()
+        assert not session.browser.initialize(BrowserOption(solve_captchas=True))
+    finally:
+        good(s.bay.delete(session))
+
+
+def _refusal(url: str) -> int | None:
+    """The status with which a WebSocket is refused; None if it opens."""
+    try:
+        websockets.sync.client.connect(url).close()
+    except websockets.exceptions.InvalidStatus as exc:
+        return exc.response.status_code
+    return None
+
+
+@step
+def browser_profiles_outlive_sessions(s: State) -> None:
+    profile = good(s.bay.context.get(f"browser-{uuid.uuid4().hex}", create=True)).context
+    params = CreateSessionParams(
+        image_id="browser_latest", browser_context=BrowserContext(profile.id, auto_upload=True)
+    )
+    for cookies in (0, 1):
+        session = good(s.bay.create(params)).session
+        try:
+            assert session.browser.initialize(BrowserOption())
+            with websockets.sync.client.connect(session.browser.get_endpoint_url()) as socket:
+                socket.send(json.dumps({"id": 1, "method": "Storage.getCookies"}))
+                found = json.loads(socket.recv(timeout=20))["result"]["cookies"]
+                assert [cookie["value"] for cookie in found] == ["ada"] * cookies
+                cookie = {"name": "login", "value": "ada", "domain": "shop.example", "path": "/"}
+                jar = {"cookies": [{**cookie, "expires": time.time() + 86400}]}
+                command = {"id": 2, "method": "Storage.setCookies", "params": jar}
+                socket.send(json.dumps(command))
+                assert "error" not in json.loads(socket.recv(timeout=20))
+        finally:
+            good(s.bay.delete(session, sync_context=True))
+    good(s.bay.context.delete(profile))
+
+
+@step
+def computer(s: State) -> None:
+    desktop = s.session.computer
+    size = good(desktop.get_screen_size()).data
+    assert (size["width"], size["height"]) == (1280, 720)
+    good(desktop.move_mouse(12, 34))
+    assert json.loads(good(desktop.get_cursor_position()).data) == {"x": 12, "y": 34}
+    shot = desktop.beta_take_screenshot()
+    assert shot.data.startswith(b"\x89PNG")
+    assert (shot.width, shot.height) == (1280, 720)
+    url = good(s.session.call_mcp_tool("system_screenshot", {})).data
+    assert _page(url) == shot.data
+    assert "not on the screen" in desktop.click_mouse(5000, 5).error_message
+    assert not desktop.press_keys(["NoSuchKey"]).success
+    good(desktop.scroll(300, 300, "down", 2))
+    good(desktop.drag_mouse(300, 300, 400, 400))
+
+
+@step
+def computer_types_into_a_program(s: State) -> None:
+    desktop, shell = s.session.computer, s.session.command.run
+    good(desktop.get_screen_size())
+    terminal = "xterm -u8 -T compat -geometry 60x20+200+100 -e sh -c 'stty -echo; cat >/tmp/typed'"
+    good(shell(f"setsid {terminal} >/dev/null 2>&1 &"))
+    title = "xdotool getactivewindow getwindowname"
+    until(lambda: "compat" in shell(title).stdout, "the terminal has the focus")
+    good(desktop.click_mouse(300, 200))
+    good(desktop.input_text("Zoë 😀 €"))
+    good(desktop.press_keys(["Shift"], hold=True))
+    good(desktop.press_keys(["a"]))
+    good(desktop.release_keys(["Shift"]))
+    good(desktop.press_keys(["Enter"]))
+    until(lambda: shell("cat /tmp/typed").stdout == "Zoë 😀 €A\n", "the text arrives")
+    good(shell("pkill xterm"))
+
+
+@step
+def windows(s: State) -> None:
+    desktop = s.session.computer
+    processes = good(desktop.start_app("xterm -T 'win 1' -geometry 60x20+100+100")).data
+    assert processes[0].pname == "xterm"
+    (window,) = good(desktop.list_root_windows()).windows
+    assert (window.title, window.pid, window.pname) == ("win 1", processes[0].pid, "xterm")
+    assert good(desktop.get_active_window()).window.window_id == window.window_id
+    for change in ("maximize", "restore", "minimize", "activate", "fullscreen", "restore"):
+        good(getattr(desktop, f"{change}_window")(window.window_id))
+    good(desktop.resize_window(window.window_id, 500, 300))
+    good(desktop.focus_mode(True))
+    good(desktop.focus_mode(False))
+    good(desktop.close_window(window.window_id))
+    assert "no window" in desktop.close_window(window.window_id).error_message
+    assert good(desktop.list_root_windows()).windows == []
+
+
+@step
+def applications(s: State) -> None:
+    desktop = s.session.computer
+    found = good(desktop.get_installed_apps(True, False, True)).data
+    (terminal,) = [app for app in found if app.name == "XTerm"]
+    (process, *_) = good(desktop.start_app(terminal.start_cmd)).data
+    assert process.pid in [app.pid for app in good(desktop.list_visible_apps()).data]
+    good(desktop.stop_app_by_pid(process.pid))
+    assert not desktop.stop_app_by_pname("xterm").success
+    assert not desktop.start_app("no-such-program").success
+    good(desktop.start_app("xterm"))
+    good(desktop.stop_app_by_cmd("pkill xterm"))
+
+
+@step
+def live_view(s: State) -> None:
+    address = good(s.session.info()).data.resource_url
+    assert s.session.session_id.encode() in _page(address)
+    assert _page(address + "screen.png").startswith(b"\x89PNG")
 
 
 @step

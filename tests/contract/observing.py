@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import httpx
 
 from agentbay import AsyncSession
-from agentbay.local.transport import embedded_transport
+
+from .services import Service
 
 
 class CountingTransport(httpx.AsyncBaseTransport):
-    """Leads to the embedded engine, and remembers the actions that were sent."""
+    """Leads to a service, and remembers what was sent: the names of actions, or else paths."""
 
-    def __init__(self) -> None:
-        self._engine = embedded_transport()
+    def __init__(self, service: Service) -> None:
+        self._way = service.transport()
         self.actions: list[str] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.actions.append(request.headers["x-acs-action"])
-        return await self._engine.handle_async_request(request)
+        self.actions.append(request.headers.get("x-acs-action", request.url.path))
+        return await self._way.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._way.aclose()
 
 
 async def shell(session: AsyncSession, command: str) -> str:
@@ -32,3 +37,16 @@ def session_directories() -> set[str]:
     """The names of the directories in which the engines of this run keep sessions."""
     home = Path(os.environ["AGENTBAY_LOCAL_HOME"])
     return {path.name for path in home.glob("engines/*/session-*")}
+
+
+def session_processes() -> list[int]:
+    """The processes of sessions; what is kept ready for the next session is not one's."""
+    home = Path(os.environ["AGENTBAY_LOCAL_HOME"])
+    lines: dict[int, str] = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines[int(path.parent.name)] = os.fsdecode(path.read_bytes())
+    # The directory of a session that got what was ready is called otherwise than before.
+    ready = [path.name for path in home.glob("engines/*/spare-*")]
+    ours = {pid: line for pid, line in lines.items() if str(home) in line}
+    return [pid for pid, line in ours.items() if not any(name in line for name in ready)]

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from agentbay import AgentBay, AsyncAgentBay, AsyncSession, EnhancedCodeExecutionResult, ToolError
+from agentbay import AsyncAgentBay, AsyncSession, EnhancedCodeExecutionResult, ToolError
 from agentbay.errors import ExecutionError
 
 from .observing import shell
+from .services import Service
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 
@@ -37,9 +38,9 @@ while True:
 
 
 @pytest.fixture(scope="module")
-def shared_id() -> Iterator[str]:
+def shared_id(service: Service) -> Iterator[str]:
     """A session for tests that need no other: interpreters take a second to start."""
-    with AgentBay(endpoint="local") as bay, bay.session() as session:
+    with service.blocking_client() as bay, bay.session() as session:
         yield session.session_id
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
 import pytest
 
 from agentbay import (
-    AsyncAgentBay,
     AsyncSession,
     CommandError,
     CommandResult,
@@ -20,22 +19,6 @@ from agentbay import (
 
 from ..local.sandboxes import processes_with, until
 from .observing import CountingTransport, shell
-
-
-@pytest.fixture
-def transport() -> CountingTransport:
-    return CountingTransport()
-
-
-@pytest.fixture
-async def counted(transport: CountingTransport) -> AsyncGenerator[AsyncSession, None]:
-    """A session; what it sends is counted from here on."""
-    async with (
-        AsyncAgentBay(endpoint="local", transport=transport) as bay,
-        bay.session() as running,
-    ):
-        transport.actions.clear()
-        yield running
 
 
 def _marker() -> str:
@@ -210,6 +193,7 @@ async def test_a_command_that_is_not_text_is_refused_before_sending(
 # -- time limits -----------------------------------------------------------------------
 
 
+@pytest.mark.engine_only
 @pytest.mark.parametrize("limit", [{"timeout": 0.5}, {"timeout_ms": 500}], ids=repr)
 async def test_a_time_limit_kills_the_command_and_keeps_its_output(
     session: AsyncSession, limit: dict[str, Any]
@@ -277,6 +261,7 @@ async def test_a_time_limit_of_years_is_fine(session: AsyncSession) -> None:
     assert (await session.command.run("echo done", timeout=1e9)).output == "done\n"
 
 
+@pytest.mark.engine_only
 async def test_cancelling_a_call_kills_its_command(session: AsyncSession) -> None:
     marker = _marker()
 
@@ -295,6 +280,7 @@ async def test_cancelling_a_call_kills_its_command(session: AsyncSession) -> Non
 # -- background and many ---------------------------------------------------------------
 
 
+@pytest.mark.engine_only
 async def test_a_background_process_returns_at_once_and_stays(session: AsyncSession) -> None:
     marker = _marker()
     with anyio.fail_after(10):

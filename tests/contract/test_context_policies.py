@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from agentbay import AsyncAgentBay, ContextSync, CreateSessionParams
-from agentbay.protocol.contexts import (
+from agentbay.protocol.contexts import Context
+from agentbay.protocol.sync_policy import (
     BWList,
-    Context,
     DownloadPolicy,
     ExtractPolicy,
     Lifecycle,
@@ -113,6 +113,7 @@ async def test_a_white_list_without_entries_restricts_nothing(
     assert await run(bay, context, "ls") == "a\n"
 
 
+@pytest.mark.engine_only
 async def test_what_is_no_regular_expression_is_refused_before_a_session_exists(
     bay: AsyncAgentBay, context: Context
 ) -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import anyio
 import pytest
 
 from agentbay import (
     AsyncAgentBay,
     AsyncSession,
+    BetaContextMount,
     ContextNotFoundError,
     ContextSync,
     CreateSessionParams,
     InvalidInputError,
 )
-from agentbay.protocol.contexts import (
+from agentbay.protocol.contexts import Context
+from agentbay.protocol.sync_policy import (
     BWList,
-    Context,
     DeletePolicy,
     DownloadPolicy,
     SyncPolicy,
@@ -272,6 +274,36 @@ async def test_a_session_that_does_not_download_starts_empty(
     assert await _found(bay, context) == ".\n./new\n./old\n"
 
 
+async def test_who_waits_for_a_context_that_brings_nothing_waits_no_longer(
+    bay: AsyncAgentBay, context: Context
+) -> None:
+    other = (await bay.context.create(_name())).unwrap()
+    none = SyncPolicy(download_policy=DownloadPolicy(auto_download=False))
+    with anyio.fail_after(20):
+        async with bay.session(_params(context, none)) as session:
+            (created,) = (await session.context.info(task_type="download")).unwrap()
+            (await session.context.bind(ContextSync(other.id, "/mnt/late", none))).unwrap()
+            transfers = (await session.context.info(other.id, task_type="download")).unwrap()
+
+    assert (created.context_id, created.path, created.status) == (context.id, WORK, "Success")
+    assert [(t.path, t.status) for t in transfers] == [("/mnt/late", "Success")]
+
+
+@pytest.mark.engine_only
+async def test_a_mount_is_refused_with_what_to_do_instead(
+    bay: AsyncAgentBay, session: AsyncSession, context: Context
+) -> None:
+    mount = BetaContextMount(context.id, "/mnt/a")
+
+    for result in (
+        await bay.create(CreateSessionParams(beta_context_mounts=[mount])),
+        await session.context.bind(mount),
+    ):
+        assert not result.success
+        assert "cannot mount" in result.error_message
+        assert "use ContextSync" in result.error_message
+
+
 # -- policies --------------------------------------------------------------------------
 
 
@@ -307,6 +339,7 @@ async def test_what_a_white_list_leaves_out_stays_in_the_context(
     assert await _found(bay, context, "find . -type f | sort") == "./other\n./src/b\n"
 
 
+@pytest.mark.engine_only
 @pytest.mark.parametrize(
     ("paths", "named"),
     [
@@ -332,6 +365,7 @@ async def test_paths_that_cannot_be_used_are_refused_before_a_session_exists(
     assert session_directories() == before
 
 
+@pytest.mark.engine_only
 async def test_an_unknown_context_is_refused_before_a_session_exists(bay: AsyncAgentBay) -> None:
     before = session_directories()
 
@@ -342,6 +376,7 @@ async def test_an_unknown_context_is_refused_before_a_session_exists(bay: AsyncA
     assert session_directories() == before
 
 
+@pytest.mark.engine_only
 async def test_a_session_whose_context_cannot_be_brought_in_is_not_kept(
     bay: AsyncAgentBay, context: Context
 ) -> None:
@@ -422,6 +457,7 @@ async def test_an_unknown_direction_is_refused(session: AsyncSession) -> None:
     assert "sideways" in result.error_message
 
 
+@pytest.mark.engine_only
 async def test_a_file_that_cannot_be_read_fails_the_sync_and_is_named(
     bay: AsyncAgentBay, context: Context
 ) -> None:

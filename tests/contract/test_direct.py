@@ -177,6 +177,7 @@ async def test_private_arguments_that_make_no_sense_are_refused(
     assert (await _get(in_vpc, {"tool": "shell", "args": args})).status_code == 400
 
 
+@pytest.mark.embedded_only
 async def test_the_engine_in_this_process_is_called_without_a_detour(
     session: AsyncSession,
 ) -> None:

@@ -345,6 +345,7 @@ async def test_an_error_does_not_show_the_password_of_a_url(
     assert "top-secret" not in f"{caught.value} {caught.value!r} {caught.value.stderr}"
 
 
+@pytest.mark.embedded_only
 async def test_the_hosts_settings_of_git_do_not_reach_the_session(
     session: AsyncSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

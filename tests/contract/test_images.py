@@ -20,6 +20,7 @@ async def test_a_session_has_the_image_and_its_tools(bay: AsyncAgentBay, image: 
         assert entry.image_id == image
 
 
+@pytest.mark.engine_only
 async def test_a_tool_that_the_image_lacks_fails_and_names_one_that_has_it(
     bay: AsyncAgentBay,
 ) -> None:
@@ -31,6 +32,7 @@ async def test_a_tool_that_the_image_lacks_fails_and_names_one_that_has_it(
         assert "code_latest" in result.error_message
 
 
+@pytest.mark.engine_only
 async def test_a_tool_that_no_image_has_fails_with_the_reason(bay: AsyncAgentBay) -> None:
     async with bay.session() as session:
         result = await session.call_mcp_tool("get_clickable_ui_elements", {})
@@ -39,11 +41,12 @@ async def test_a_tool_that_no_image_has_fails_with_the_reason(bay: AsyncAgentBay
         assert "get_clickable_ui_elements" in result.error_message
 
 
+@pytest.mark.engine_only
 @pytest.mark.parametrize(
     ("image", "reason"),
     [
         ("windows_latest", "Windows"),
-        ("mobile_latest", "Android"),
+        ("android_12", "Android"),
         ("imgc-0123", "your account"),
         ("linux_2019", "does not know"),
     ],
@@ -62,6 +65,7 @@ async def test_an_image_that_is_not_here_is_refused_with_the_reason(
     assert session_directories() == before
 
 
+@pytest.mark.engine_only
 async def test_networks_are_refused_with_the_reason(bay: AsyncAgentBay) -> None:
     token: NetworkResult = await bay.beta_network.get_network_bind_token()
     session = await bay.create(CreateSessionParams(beta_network_id="net-1"))
@@ -72,6 +76,7 @@ async def test_networks_are_refused_with_the_reason(bay: AsyncAgentBay) -> None:
     assert "NetworkId" in session.error_message
 
 
+@pytest.mark.engine_only
 async def test_without_a_directory_of_skills_there_are_none(bay: AsyncAgentBay) -> None:
     assert (await bay.beta_skills.get_metadata()).skills == []
     result = await bay.create(CreateSessionParams(load_skills=True))

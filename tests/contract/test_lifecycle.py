@@ -54,6 +54,7 @@ async def _is_gone(session: AsyncSession) -> bool:
 # -- pause and resume ------------------------------------------------------------------
 
 
+@pytest.mark.engine_only
 async def test_a_paused_session_does_nothing_and_goes_on_where_it_was(
     bay: AsyncAgentBay, session: AsyncSession
 ) -> None:
@@ -147,6 +148,7 @@ async def test_a_call_that_is_under_way_ends_before_the_pause(session: AsyncSess
     await session.resume()
 
 
+@pytest.mark.embedded_only
 async def test_a_long_call_is_frozen_and_ends_after_the_pause(
     session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +172,7 @@ async def _exists(session: AsyncSession, path: str) -> bool:
     return (await session.command.run(f"test -e {path}")).success
 
 
+@pytest.mark.engine_only
 async def test_a_paused_session_can_be_deleted_and_saves_its_contexts(bay: AsyncAgentBay) -> None:
     context = (await bay.context.get(f"paused-{time.time_ns()}", create=True)).unwrap()
     params = CreateSessionParams(context_syncs=[ContextSync(context.id, "/home/wuying/kept")])
@@ -206,6 +209,7 @@ async def test_the_state_of_a_session_is_finish_after_its_end(bay: AsyncAgentBay
     assert isinstance((await bay.get(session.session_id)).error, SessionNotFoundError)
 
 
+@pytest.mark.engine_only
 async def test_a_session_can_be_ended_in_the_background(bay: AsyncAgentBay) -> None:
     session = (await bay.create()).unwrap()
     await bay.client.send(actions.DeleteSession(session.session_id))
@@ -229,6 +233,7 @@ async def test_many_may_end_a_session_at_once(bay: AsyncAgentBay) -> None:
     assert results == [True] * 5
 
 
+@pytest.mark.engine_only
 async def test_an_idle_session_ends_and_saves_its_contexts(bay: AsyncAgentBay) -> None:
     context = (await bay.context.get(f"idle-{time.time_ns()}", create=True)).unwrap()
     syncs = [ContextSync(context.id, "/home/wuying/kept")]
@@ -280,6 +285,7 @@ async def test_a_paused_session_is_not_idle(bay: AsyncAgentBay) -> None:
         await until(lambda: _is_gone(session))
 
 
+@pytest.mark.embedded_only
 async def test_a_session_ends_at_its_longest_runtime_although_it_is_used(
     bay: AsyncAgentBay, monkeypatch: pytest.MonkeyPatch
 ) -> None:

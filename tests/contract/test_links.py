@@ -136,6 +136,7 @@ async def test_a_link_that_was_not_given_out_leads_nowhere(
     assert (await http.get(base + "/")).status_code == 404
 
 
+@pytest.mark.engine_only
 async def test_a_web_socket_goes_through_a_link(session: AsyncSession) -> None:
     await session.file_system.write_file("/tmp/echo.py", ECHO)
     await shell(session, "python3 /tmp/echo.py 2> /tmp/echo.log &")

@@ -135,6 +135,7 @@ async def test_buckets_need_credentials_first(bay: AsyncAgentBay) -> None:
     assert "oss_env_init" in result.error_message
 
 
+@pytest.mark.embedded_only
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [
@@ -163,6 +164,7 @@ async def test_credentials_are_compared_with_those_of_the_engine(
     assert not {"other"} & set(result.error_message.split())
 
 
+@pytest.mark.engine_only
 async def test_an_endpoint_elsewhere_is_refused_rather_than_ignored(session: AsyncSession) -> None:
     result = await session.oss.env_init("key", "secret", "token", "oss-cn-hangzhou.example.com")
 

@@ -5,33 +5,17 @@ from __future__ import annotations
 import hashlib
 import signal
 import time
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
 import pytest
 
-from agentbay import AsyncAgentBay, AsyncSession
+from agentbay import AsyncSession
 from agentbay._async.process import AsyncProcessHandle, attach, start
 from agentbay.errors import InvalidInputError, ProcessError, ProcessTimeoutError
 
 from .observing import CountingTransport, shell
-
-
-@pytest.fixture
-def transport() -> CountingTransport:
-    return CountingTransport()
-
-
-@pytest.fixture
-async def counted(transport: CountingTransport) -> AsyncGenerator[AsyncSession, None]:
-    """A session; what it sends is counted from here on."""
-    async with (
-        AsyncAgentBay(endpoint="local", transport=transport) as bay,
-        bay.session() as running,
-    ):
-        transport.actions.clear()
-        yield running
+from .services import Service
 
 
 async def _all(process: AsyncProcessHandle, stream: str = "stdout", offset: int = 0) -> str:
@@ -341,8 +325,10 @@ async def test_nothing_is_written_after_the_end_of_the_input(session: AsyncSessi
 # -- without the client ----------------------------------------------------------------
 
 
-async def test_a_process_survives_its_client_and_is_found_again(session: AsyncSession) -> None:
-    async with AsyncAgentBay(endpoint="local") as other:
+async def test_a_process_survives_its_client_and_is_found_again(
+    service: Service, session: AsyncSession
+) -> None:
+    async with service.client() as other:
         elsewhere = (await other.get(session.session_id)).unwrap()
         process = await start(elsewhere, "echo before; read x; echo after $x; exit 5")
 

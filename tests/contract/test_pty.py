@@ -144,6 +144,7 @@ async def test_a_shell_that_is_missing_is_an_error(session: AsyncSession) -> Non
     assert await session.pty.list() == []
 
 
+@pytest.mark.engine_only
 async def test_a_killed_terminal_ends_what_runs_in_it(
     session: AsyncSession, screen: Screen
 ) -> None:
@@ -161,6 +162,7 @@ async def test_a_killed_terminal_ends_what_runs_in_it(
         await session.pty.kill(terminal.pty_session_id)
 
 
+@pytest.mark.engine_only
 async def test_terminals_end_with_their_session(bay: AsyncAgentBay, screen: Screen) -> None:
     async with bay.session() as session:
         terminal = await session.pty.create(on_data=screen)
@@ -204,6 +206,7 @@ async def test_terminals_are_listed_for_everybody(
     assert {found.pty_session_id for found in await elsewhere.pty.list()} == made
 
 
+@pytest.mark.embedded_only
 async def test_a_session_has_a_limited_number_of_terminals(
     session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from agentbay.local._store import Entry, Store
 from agentbay.local._unpacking import UnsafeArchiveError, folder_for, is_archive, unpacked
 from agentbay.local.guest.selection import Selection
 from agentbay.local.guest.tarstream import Member
-from agentbay.protocol.contexts import BWList, SyncPolicy, WhiteList
+from agentbay.protocol.sync_policy import BWList, SyncPolicy, WhiteList
 
 
 @pytest.fixture

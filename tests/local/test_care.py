@@ -16,7 +16,7 @@ import pytest
 from agentbay.local import _programs
 from agentbay.local.__main__ import main
 from agentbay.local._bwrap import find_bwrap
-from agentbay.local._dispatch import ACTION_HANDLERS, TOOL_HANDLERS
+from agentbay.local._dispatch import ACTION_HANDLERS, PHONE_HANDLERS, TOOL_HANDLERS
 from agentbay.local._engines import claimed
 from agentbay.local._entries import Entry
 from agentbay.local._errors import EngineError
@@ -218,11 +218,11 @@ def test_parity_says_real_of_what_has_a_handler_and_why_of_the_rest(local: Run) 
 
     assert told["action", "CreateMcpSession"]["state"] == "real"
     assert told["tool", "shell"]["state"] == "real"
-    assert told["action", "GetAdbLink"]["state"] == "absent"
-    assert "Android" in told["action", "GetAdbLink"]["note"]
+    assert told["action", "CreateNetwork"]["state"] == "absent"
+    assert "network of its own" in told["action", "CreateNetwork"]["note"]
     handled = {
         *(("action", kind.action) for kind in ACTION_HANDLERS),
-        *(("tool", kind.tool) for kind in TOOL_HANDLERS),
+        *(("tool", kind.tool) for kind in (*TOOL_HANDLERS, *PHONE_HANDLERS)),
         *(("method", kind.method) for kind in METHOD_HANDLERS),
     }
     for key, ability in told.items():

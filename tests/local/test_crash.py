@@ -1,51 +1,44 @@
 """An engine that is killed at any moment loses nothing that it acknowledged.
 
-``AGENTBAY_CRASH_KILLS`` sets how often it is killed, ``AGENTBAY_CRASH_SEED`` repeats a run.
+``CRASH_KILLS`` sets how often it is killed in all, ``CRASH_SEED`` repeats the choice of moments
+and contents. To see figures: ``CRASH_KILLS=50 pytest -s tests/local/test_crash.py``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import random
-import re
 import secrets
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
 from agentbay import AgentBay, AgentBayError, ContextSync, CreateSessionParams, Session
+from agentbay.local.__main__ import main
 from agentbay.local._store import Store
 
-KILLS = int(os.environ.get("AGENTBAY_CRASH_KILLS", "6"))
+from .sandboxes import processes_with
+from .servers import KEY, serving
+
+# Not AGENTBAY_...: the tests take those out of the environment.
+KILLS = int(os.environ.get("CRASH_KILLS", "12"))
+SEED = os.environ.get("CRASH_SEED") or secrets.token_hex(4)
+# Every start, every upload and every look at what is there waits for a disk that may be slow.
+pytestmark = pytest.mark.timeout(60 + 8 * KILLS)
+
 WORK = "/home/wuying/work"
 # Sizes on both sides of what is hashed before it is written.
 SIZES = (0, 100, 100_000, 1 << 20, 3 << 20)
-
-
-@contextmanager
-def engine(home: Path) -> Generator[tuple[subprocess.Popen[str], str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agentbay.local", "--port", "0", "--api-key", "akm-crash"],
-        env={**os.environ, "AGENTBAY_LOCAL_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        url = re.search(r"http://\S+", process.stdout.readline())
-        assert url, "the engine starts again"
-        yield process, url[0]
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def data(dice: random.Random) -> bytes:
@@ -60,10 +53,12 @@ class Uploads:
     """Files that are uploaded, and what is known about them.
 
     `acknowledged` is what each path has for sure; a path in `attempted` may have that instead.
+    `count` is how many were acknowledged so far, `cut` how many were not.
     """
 
     def __init__(self, dice: random.Random, make: Callable[[random.Random], bytes]) -> None:
         self._dice, self._make = dice, make
+        self.count = self.cut = 0
         self.acknowledged: dict[str, str] = {}
         self.attempted: dict[str, set[str]] = {}
 
@@ -75,6 +70,7 @@ class Uploads:
             known = {self.acknowledged.get(path), *self.attempted.get(path, ())}
             assert sha in known, f"{path} is torn"
         self.acknowledged = dict(found)
+        self.cut += sum(map(len, self.attempted.values()))
         self.attempted = {}
 
     def one(self, send: Callable[[str, bytes], None]) -> None:
@@ -86,11 +82,12 @@ class Uploads:
         send(path, content)
         self.acknowledged[path] = sha
         self.attempted.pop(path)
+        self.count += 1
 
 
-def stored(home: Path, context_id: str) -> dict[str, str]:
-    """What a context has; every content is read."""
-    found: dict[str, str] = {}
+def stored(home: Path, context_id: str) -> dict[str, tuple[str, int]]:
+    """The hash and the size of all that a context has; every content is read."""
+    found: dict[str, tuple[str, int]] = {}
     with Store(home / "contexts") as store:
         for entry in store.list_entries(context_id):
             if entry.kind == "file":
@@ -98,8 +95,48 @@ def stored(home: Path, context_id: str) -> dict[str, str]:
                 with store.open_blob(entry.blob) as blob:
                     data = blob.read()
                 assert len(data) == entry.size
-                found[entry.path] = hashlib.sha256(data).hexdigest()
+                found[entry.path] = hashlib.sha256(data).hexdigest(), len(data)
     return found
+
+
+class Home:
+    """The directory of an engine, and what ``agentbay local status`` tells of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def status(self) -> Any:
+        """What the command line tells."""
+        with redirect_stdout(io.StringIO()) as told:
+            assert main(["local", "status", "--json", "--home", str(self.path)]) == 0
+        return json.loads(told.getvalue())
+
+    def check_running(self, process: subprocess.Popen[str], sessions: list[str]) -> None:
+        """Compare what is told of engines with the one that runs, and its sessions."""
+        told = [(found["pid"], found["sessions"]) for found in self.status()["engines"]]
+        assert told == [(process.pid, sessions)]
+        left = [path.name for path in (self.path / "engines").glob("*.lock")]
+        assert len(left) == 1, "what the engine before left behind is removed"
+
+    def check_killed(self, context_id: str, uploads: Uploads) -> None:
+        """Compare what is told with the files that there are, after a kill."""
+        found = stored(self.path, context_id)
+        uploads.check({path: sha for path, (sha, _) in found.items()})
+        told = self.status()
+        assert told["engines"] == []
+        assert told["problems"] == []
+        (context,) = told["contexts"]
+        assert (context["id"], context["name"]) == (context_id, "crash")
+        assert context["files"] == len(found)
+        assert context["size"] == sum(size for _, size in found.values())
+        for name, size in told["sizes"].items():
+            files = [path for path in (self.path / name).rglob("*") if not path.is_dir()]
+            assert size == sum(path.lstat().st_blocks * 512 for path in files)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
 
 
 def upload_until_killed(
@@ -117,6 +154,7 @@ def upload_until_killed(
         while time.monotonic() < deadline:
             uploads.one(send)
     except (AgentBayError, httpx.HTTPError):
+        process.wait(10)
         return
     finally:
         killer.join()
@@ -124,34 +162,40 @@ def upload_until_killed(
 
 
 def seeded() -> random.Random:
-    seed = os.environ.get("AGENTBAY_CRASH_SEED") or secrets.token_hex(4)
-    print(f"AGENTBAY_CRASH_SEED={seed}")  # noqa: T201 - shown when the test fails
-    return random.Random(seed)
+    print(f"CRASH_SEED={SEED}")  # noqa: T201 - shown when the test fails
+    return random.Random(SEED)
 
 
-def test_files_that_were_put_survive_kills(tmp_path: Path) -> None:
+def report(kills: int, uploads: Uploads) -> None:
+    text = f"{kills} kills, {uploads.count} uploads, {uploads.cut} cut short, 0 lost, 0 torn"
+    print(text)  # noqa: T201 - shown with -s
+
+
+def test_files_that_were_put_survive_kills(home: Home) -> None:
     dice = seeded()
     uploads = Uploads(dice, data)
-    context_id = ""
-    for _ in range(KILLS):
-        with engine(tmp_path) as (process, url), AgentBay("akm-crash", endpoint=url) as bay:
+    kills = KILLS - KILLS // 3
+    for _ in range(kills):
+        with serving(home.path) as (process, url), AgentBay(KEY, endpoint=url) as bay:
             context_id = bay.context.create("crash").unwrap().id
 
             def put(path: str, content: bytes, bay: AgentBay = bay, id_: str = context_id) -> None:
                 address = bay.context.get_file_upload_url(id_, path).unwrap()
                 httpx.put(address, content=content, trust_env=False).raise_for_status()
 
+            home.check_running(process, [])
             upload_until_killed(process, uploads, put, dice.random() * 0.5)
-        uploads.check(stored(tmp_path, context_id))
+        home.check_killed(context_id, uploads)
     assert uploads.acknowledged
+    report(kills, uploads)
 
 
-def test_files_that_were_synced_survive_kills(tmp_path: Path) -> None:
+def test_files_that_were_synced_survive_kills(home: Home) -> None:
     dice = seeded()
     uploads = Uploads(dice, text)
-    context_id = ""
-    for _ in range(max(1, KILLS // 2)):
-        with engine(tmp_path) as (process, url), AgentBay("akm-crash", endpoint=url) as bay:
+    kills = max(1, KILLS // 3)
+    for _ in range(kills):
+        with serving(home.path) as (process, url), AgentBay(KEY, endpoint=url) as bay:
             context_id = bay.context.create("crash").unwrap().id
             params = CreateSessionParams(context_syncs=[ContextSync(context_id, WORK)])
             session = bay.create(params).unwrap()
@@ -160,9 +204,20 @@ def test_files_that_were_synced_survive_kills(tmp_path: Path) -> None:
                 session.file_system.write_file(f"{WORK}/{path}", content.decode()).unwrap()
                 session.context.sync(mode="upload").unwrap()
 
+            home.check_running(process, [session.session_id])
             upload_until_killed(process, uploads, sync, dice.random() * 0.7)
-        uploads.check(stored(tmp_path, context_id))
+        home.check_killed(context_id, uploads)
+        wait_for_end_of(session.session_id)
     assert uploads.acknowledged
+    report(kills, uploads)
+
+
+def wait_for_end_of(session_id: str) -> None:
+    """Wait until no process of a session is left, a moment after its engine was killed."""
+    deadline = time.monotonic() + 10
+    while found := processes_with(session_id):
+        assert time.monotonic() < deadline, f"{found} are left"
+        time.sleep(0.02)
 
 
 def test_a_content_whose_upload_was_cut_short_does_no_harm(tmp_path: Path) -> None:
@@ -173,4 +228,4 @@ def test_a_content_whose_upload_was_cut_short_does_no_harm(tmp_path: Path) -> No
         assert again.list_entries(context) == []
         sha, size = again.add_blob([b"content"])
         again.put_file(context, "a", sha, size)
-    assert stored(tmp_path, context) == {"a": sha}
+    assert stored(tmp_path, context) == {"a": (sha, size)}

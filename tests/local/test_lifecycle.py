@@ -153,15 +153,10 @@ def test_limits_that_make_no_sense_are_refused(
         Lifetime.asked(*asked)
 
 
-@pytest.mark.parametrize(
-    ("action", "reason"), [("CreateNetwork", "network of its own"), ("GetAdbLink", "Android")]
-)
-async def test_an_action_that_is_not_here_is_refused_with_the_reason(
-    ask: Requests, action: str, reason: str
-) -> None:
-    reply = await ask(action, SessionId="s-1", Option="{}")
+async def test_an_action_that_is_not_here_is_refused_with_the_reason(ask: Requests) -> None:
+    reply = await ask("CreateNetwork", SessionId="s-1")
     assert reply["Code"] == "InvalidAction.NotFound"
-    assert reason in reply["Message"]
+    assert "network of its own" in reply["Message"]
 
 
 async def test_a_served_engine_knows_the_tools_that_it_lacks(tmp_path: Path) -> None:
@@ -174,9 +169,9 @@ from tests.local.engines import engine_requests
 async def main():
     async with engine_requests(EngineOptions(Path({str(tmp_path)!r}))) as ask:
         session = (await ask.data("CreateMcpSession"))["SessionId"]
-        call = {{"SessionId": session, "Name": "click_mouse", "Args": "{{}}"}}
+        call = {{"SessionId": session, "Name": "flux_execute_task", "Args": "{{}}"}}
         print((await ask.data("CallMcpTool", **call))["content"][0]["text"])
 anyio.run(main)
 """
     done = await anyio.run_process([sys.executable, "-W", "error", "-c", program])
-    assert b"desktop" in done.stdout
+    assert b"agents that do whole tasks" in done.stdout

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
+from anyio import to_thread
 
-from agentbay import AgentBay
+from agentbay import AgentBay, AsyncAgentBay, CreateSessionParams
 from agentbay.local import _logs
-from agentbay.local._logs import logging_to_stderr
+from agentbay.local._logs import identifier, logging_to_stderr, noted, tool_named
 
 from .servers import KEY, serving
 
@@ -58,6 +60,81 @@ def test_each_event_is_one_json_object(tmp_path: Path) -> None:
     assert lines[0]["pid"] == process.pid
 
 
+async def _use_every_way(url: str) -> tuple[list[str], list[str]]:
+    """Use the control plane, the link, a private network and the WebSocket.
+
+    Returns:
+        The sessions, and the secrets that were used: tokens, and addresses that hold some.
+    """
+    async with AsyncAgentBay(KEY, endpoint=url) as bay, bay.session() as session:
+        (await session.command.run(f"echo {SECRET}")).unwrap()
+        assert not (await session.file_system.read_file(f"/{SECRET}")).success
+        assert (await session.code.run_code(f"'{SECRET}'", "python", stream_beta=True)).success
+        async with await session.pty.create() as terminal:
+            await terminal.send_input(f"echo {SECRET}; exit\n")
+            await terminal.wait()
+        async with httpx.AsyncClient(trust_env=False) as http:
+            call = f"{session.link_url.rstrip('/')}/callTool"
+            guessed = {"X-Access-Token": "guessed-token"}
+            assert (await http.post(call, json={}, headers=guessed)).status_code == 401
+        async with bay.session(CreateSessionParams(is_vpc=True)) as private:
+            link, private._data = private.link_url, attrs.evolve(private._data, link_url="")
+            (await private.command.run(f"echo {SECRET}")).unwrap()
+            secrets = [session.token, private.token, "guessed-token", SECRET, KEY]
+            secrets += [url.split("_ai/")[1].split("/")[0] for url in (session.link_url, link)]
+            secrets += [session.ws_url.split("_ai/")[1].split("/")[0]]
+            return [session.session_id, private.session_id], secrets
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+async def test_each_way_to_a_session_is_logged_without_its_secrets(
+    tmp_path: Path, form: str
+) -> None:
+    with serving(tmp_path, "--log-format", form, "--log-level", "debug") as (process, url):
+        (session, private), secrets = await _use_every_way(url)
+        errors = await to_thread.run_sync(_ended, process)
+
+    assert all(secret not in errors for secret in secrets)
+    if form == "text":
+        assert f" route=link tool=shell session={session} status=200 result=ok ms=" in errors
+        return
+    lines = [line for line in map(json.loads, errors.splitlines()) if line["message"] == "request"]
+    names = ("method", "route", "action", "tool", "session", "status", "result")
+    told = [tuple(line[name] for name in names) for line in lines]
+    for expected in (
+        ("POST", "api", "CreateMcpSession", None, None, 200, "ok"),
+        ("POST", "link", None, "shell", session, 200, "ok"),
+        ("POST", "link", None, "read_file", session, 200, "tool failed"),
+        ("POST", "link", None, None, session, 401, "refused"),
+        ("GET", "vpc", None, "shell", private, 200, "ok"),
+        (None, "websocket", "run_code", None, session, None, "ok"),
+        (None, "websocket", "pty.create", None, session, None, "ok"),
+        ("GET", "websocket", None, None, session, 101, "ok"),
+        ("POST", "api", "ReleaseMcpSession", None, session, 200, "ok"),
+    ):
+        assert expected in told
+    assert all(line["ms"] >= 0 for line in lines)
+
+
+def test_what_is_made_up_is_not_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    made_up = {"tool": tool_named("made-up"), "session": identifier("a b")}
+    with logging_to_stderr("json", "info", secrets=()), noted(logging.INFO, **made_up):
+        pass
+
+    said = json.loads(capfd.readouterr().err)
+    assert (said["tool"], said["session"], said["result"]) == (None, None, "ok")
+
+
+def test_a_request_that_its_client_leaves_is_logged_too(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    to_stderr = logging_to_stderr("json", "info", secrets=())
+    with to_stderr, pytest.raises(EOFError), noted(logging.INFO, route="link"):
+        raise EOFError
+
+    assert json.loads(capfd.readouterr().err)["result"] == "broken off"
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_secrets_and_bodies_are_not_logged(tmp_path: Path, form: str) -> None:
     with serving(tmp_path, "--log-format", form, "--log-level", "debug") as (process, url):
@@ -78,7 +155,9 @@ def test_text_is_the_usual_form_and_its_level_can_be_chosen(tmp_path: Path) -> N
         quiet = _ended(process)
 
     assert "INFO" in usual
-    assert " request action=CreateMcpSession status=200 ms=" in usual
+    assert (
+        " request method=POST route=api action=CreateMcpSession status=200 result=ok ms=" in usual
+    )
     assert quiet == ""
 
 
@@ -102,11 +181,11 @@ def test_a_failure_is_told_on_one_line_and_without_secrets(
         try:
             raise ValueError("akm-chosen\nBearer abc")
         except ValueError:
-            log.exception("failed at http://127.0.0.1:1/request_ai/t0ken/path/")
+            log.exception("failed at ws://127.0.0.1:1/websocket_ai/t0ken/path/")
 
     (line,) = capfd.readouterr().err.splitlines()
     said = json.loads(line)
-    assert said["message"] == "failed at http://127.0.0.1:1/request_ai/***/path/"
+    assert said["message"] == "failed at ws://127.0.0.1:1/websocket_ai/***/path/"
     assert "ValueError: ***\nBearer ***" in said["exception"]
     assert not {"akm-chosen", "abc", "t0ken"} & set(line.replace('"', " ").split())
 

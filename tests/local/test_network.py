@@ -22,6 +22,9 @@ import pytest
 from agentbay.local import _network
 from agentbay.local._errors import EngineError
 from agentbay.local._network import Helper, attach, find_helper, missing, resolv_conf
+from agentbay.local.sandbox import Isolation, Sandbox
+
+from .sandboxes import run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
 
@@ -266,6 +269,17 @@ async def test_two_sandboxes_have_networks_of_their_own(helper: Helper) -> None:
             await attach(second.pid, helper=helper),
         ):
             assert await first.run() == await second.run() == ["hello"]
+
+
+async def test_a_session_has_its_network_when_its_guest_answers(
+    helper: Helper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_network, "find_helper", lambda: helper)
+    sandbox = await Sandbox.start(tmp_path / "session", "s-1", Isolation())
+    try:
+        assert "tap0" in (await run(sandbox, "cat /proc/net/route")).stdout
+    finally:
+        await sandbox.close()
 
 
 async def test_closing_the_helper_leaves_no_process(helper: Helper) -> None:

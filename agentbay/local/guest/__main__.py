@@ -1,9 +1,9 @@
 """The guest: the process inside a session that does what the engine asks for.
 
 It is started as PID 1 of the sandbox. Its arguments are the number of its control socket, the
-bytes of memory that programs may have, and how many they may be. Each message on the socket
-carries that of one operation, which gets a thread of its own. The session ends when the
-control socket does.
+bytes of memory that programs may have, how many they may be, and the bytes that their files
+may have. Each message on the socket carries that of one operation, which gets a thread of its
+own. The session ends when the control socket does.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ from collections.abc import Callable
 from typing import Any
 
 from . import (
+    apps,
+    browsers,
     children,
     commands,
+    displays,
     files,
+    forwarding,
     freezing,
     interpreters,
     limits,
+    menu,
+    pictures,
     ports,
     programs,
     terminals,
     trees,
     usage,
+    views,
     watch,
 )
 from .failure import Failure
@@ -46,6 +53,8 @@ Streaming = Callable[[dict[str, Any], socket.socket], None]
 _MODULES = (
     commands,
     files,
+    forwarding,
+    limits,
     trees,
     ports,
     freezing,
@@ -54,6 +63,12 @@ _MODULES = (
     terminals,
     watch,
     programs,
+    apps,
+    browsers,
+    menu,
+    displays,
+    pictures,
+    views,
 )
 PLAIN: dict[str, Plain] = {}
 STREAMING: dict[str, Streaming] = {}
@@ -68,7 +83,7 @@ def main() -> None:
     os.umask(0o022)
     become_session_user()
     guard()
-    limits.set_up(*map(int, sys.argv[2:4]))
+    limits.set_up(*map(int, sys.argv[2:5]))
     threading.Thread(target=children.reap_forever, daemon=True).start()
     control.send(b"ready")
     while connection := next_connection(control):
@@ -78,6 +93,7 @@ def main() -> None:
             with connection, contextlib.suppress(OSError):
                 connection.sendall(error_line(Failure(f"the session is overloaded: {exc}", -1)))
     if os.getpid() != 1:
+        displays.stop()
         children.kill_all()
     # Threads that still serve are not waited for. The end of PID 1 ends every process.
     os._exit(0)
@@ -95,6 +111,7 @@ def guard() -> None:
     """Tie the guest's life to the engine's, and keep commands away from the guest."""
     # PID 1 ignores signals from inside the session as long as it has no handler for them.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    hear_signals()
     try:
         import ctypes
     except ImportError:
@@ -114,6 +131,16 @@ def guard() -> None:
     # Commands run as the same user: without this they could trace the guest or use its files.
     process_control(dumpable, 0, 0, 0, 0)
     process_control(subreaper, 1, 0, 0, 0)
+
+
+def hear_signals() -> None:
+    """Let programs hear signals that the engine was started to ignore, as by `nohup`.
+
+    What is ignored is inherited. Python ignores two itself, which `Popen` sets right.
+    """
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def next_connection(control: socket.socket) -> socket.socket | None:
@@ -192,7 +219,7 @@ def error_line(failure: Failure) -> bytes:
 
 def describe(error: OSError) -> str:
     """The text of a system error, as a shell would put it."""
-    reason = error.strerror or str(error)
+    reason = limits.reason(error) or str(error)
     return reason if error.filename is None else f"{os.fsdecode(error.filename)}: {reason}"
 
 

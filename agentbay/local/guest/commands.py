@@ -178,7 +178,7 @@ def _reply(
     timed_out: bool,
 ) -> None:
     parts: list[bytes] = []
-    outputs[1].add(limits.complaint(child.process.pid).encode())
+    outputs[1].add(limits.complaint(child.process.pid, failed=child.exit_code != 0).encode())
     result: dict[str, Any] = {
         "exit_code": None if timed_out else child.exit_code,
         "signal": child.signal,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import file_arguments, file_contents, file_moves
+from . import file_arguments, file_contents, file_moves, limits
 from .changes import get_file_change
 from .failure import Failure
 from .file_edits import edit_file
@@ -136,7 +136,8 @@ def _iso_8601(seconds: int) -> str:
 
 
 def _describe(exc: OSError) -> str:
-    return f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc.strerror or exc)
+    reason = limits.reason(exc)
+    return f"{exc.filename}: {reason}" if exc.filename else str(reason or exc)
 
 
 def _explained(failed_to: str, operation: _Operation) -> _Operation:

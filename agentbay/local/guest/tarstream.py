@@ -6,17 +6,19 @@ between two members for a complete one.
 
 A stream holds regular files, directories and symlinks. A path that could not be read is told
 by a global header with the records AGENTBAY.path and AGENTBAY.failure; it may come after the
-member of that name, whose content is then not to be trusted.
+member of that name, whose content is then not to be trusted. The content of a file with the
+record AGENTBAY.beside is not in the stream: a descriptor of it comes beside its header.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 
 # Type checkers take this name for true; importing `typing` would slow every session's start.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
 FILE = "file"
@@ -47,10 +49,11 @@ class TarError(Exception):
 class Member:
     """One file, directory or symlink of a tree, or one path that could not be read.
 
-    `target` is where a symlink points to, or the reason of a failure.
+    `target` is where a symlink points to, or the reason of a failure. `beside` is a descriptor
+    of the content, when that is not in the stream; it is the reader's to close.
     """
 
-    __slots__ = ("kind", "mode", "mtime_ns", "name", "size", "target")
+    __slots__ = ("beside", "kind", "mode", "mtime_ns", "name", "size", "target")
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Member:
         mtime_ns: int = 0,
         size: int = 0,
         target: str = "",
+        beside: int | None = None,
     ) -> None:
         self.name: str = name
         self.kind: str = kind
@@ -68,6 +72,7 @@ class Member:
         self.mtime_ns: int = mtime_ns
         self.size: int = size
         self.target: str = target
+        self.beside: int | None = beside
 
 
 def is_tree_path(path: str) -> bool:
@@ -97,12 +102,17 @@ def decode_text(raw: bytes) -> str:
 
 
 def encode(member: Member) -> bytes:
-    """Make the blocks that announce a member. The content follows, then `padding(size)`."""
+    """Make the blocks that announce a member. The content follows, then `padding(size)`.
+
+    Nothing follows when the content is beside the stream.
+    """
     if member.kind == FAILURE:
         return _extension(b"g", {"AGENTBAY.path": member.name, "AGENTBAY.failure": member.target})
     records = {"path": member.name, "mtime": _decimal(member.mtime_ns)}
     if member.target:
         records["linkpath"] = member.target
+    if member.beside is not None:
+        records["AGENTBAY.beside"] = "1"
     if member.size > _MOST_OCTAL:
         records["size"] = str(member.size)
     return _extension(b"x", records) + _header(member, _TYPES[member.kind])
@@ -162,16 +172,23 @@ class Reader:
 
     Iterate over it, and take the content of a file with `chunks` before the next step;
     content that nobody takes is skipped. The stream is read to its end marker.
+
+    `take` gives the next descriptor that came beside the stream. Without it, none may come.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, take: Callable[[], int | None] | None = None) -> None:
         self._stream = stream
+        self._take = take
+        self._beside: int | None = None
         self._left = 0
         self._padding = 0
 
     def __iter__(self) -> Iterator[Member]:
-        while (member := self._next()) is not None:
-            yield member
+        try:
+            while (member := self._next()) is not None:
+                yield member
+        finally:
+            self._forget()
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the content of the file that was announced last."""
@@ -185,6 +202,7 @@ class Reader:
     def _next(self) -> Member | None:
         for _ in self.chunks():
             pass
+        self._forget()
         block = self._exactly(BLOCK)
         records: dict[str, bytes] = {}
         if block[156:157] in (b"x", b"g"):
@@ -198,8 +216,23 @@ class Reader:
                 raise TarError("data after the end marker")
             return None
         member = _member(_fields(block), records)
-        self._left, self._padding = member.size, -member.size % BLOCK
+        if "AGENTBAY.beside" in records:
+            self._beside = member.beside = self._taken(member)
+        else:
+            self._left, self._padding = member.size, -member.size % BLOCK
         return member
+
+    def _taken(self, member: Member) -> int:
+        found = self._take() if self._take is not None and member.kind == FILE else None
+        if found is None:
+            raise TarError(f"the content of {member.name!r} is not beside the stream")
+        return found
+
+    def _forget(self) -> None:
+        """Close what came beside the stream last."""
+        if self._beside is not None:
+            os.close(self._beside)
+            self._beside = None
 
     def _records(self, block: bytes) -> dict[str, bytes]:
         size = _octal(_fields(block)[4])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 import stat
 
-from . import file_arguments
+from . import cloning, file_arguments
 from .failure import Failure
 from .selection import Selection
 from .tarstream import (
@@ -42,16 +43,41 @@ _MOST_TIME = 2**63 - 1
 def pack(arguments: dict[str, Any], connection: socket.socket) -> None:
     """Send the tree at `path`: a reply line, then a tar stream.
 
-    A path that does not exist is an empty tree, told by `exists`.
+    A path that does not exist is an empty tree, told by `exists`. What large files on the device
+    `beside` hold is handed over beside the stream.
     """
     path = file_arguments.path(arguments)
     selection = _selection(arguments)
     exists = _is_directory(path)
-    with connection.makefile("wb") as out:
+    with connection.makefile("wb") as stream:
+        out = _Out(stream, connection, arguments.get("beside"))
         out.write(_line({"result": {"exists": exists}, "size": None}))
         if exists:
             _pack_tree(out, path, selection)
         out.write(END)
+
+
+class _Out:
+    """Where a tree is sent to. Large files on `device` go beside the stream."""
+
+    def __init__(self, stream: BinaryIO, connection: socket.socket, device: int | None) -> None:
+        self._stream, self._connection, self._device = stream, connection, device
+        self.write = stream.write
+
+    def hand_over(self, member: Member, file: int) -> bool:
+        """Send a file beside the stream; False when its content has to be sent instead."""
+        if member.size < cloning.LARGE or os.fstat(file).st_dev != self._device:
+            return False
+        member.beside = file
+        self._stream.flush()
+        try:
+            cloning.send(self._connection, encode(member), file)
+        except OSError as exc:
+            if exc.errno != errno.ETOOMANYREFS:
+                raise
+            member.beside = None
+            return False
+        return True
 
 
 def _selection(arguments: dict[str, Any]) -> Selection:
@@ -75,7 +101,7 @@ def _is_directory(path: str) -> bool:
     return True
 
 
-def _pack_tree(out: BinaryIO, root: str, selection: Selection) -> None:
+def _pack_tree(out: _Out, root: str, selection: Selection) -> None:
     waiting = [""]
     while waiting:
         directory = waiting.pop()
@@ -90,7 +116,7 @@ def _pack_tree(out: BinaryIO, root: str, selection: Selection) -> None:
                 waiting.append(path)
 
 
-def _listing(out: BinaryIO, root: str, directory: str) -> Iterator[tuple[str, os.stat_result]]:
+def _listing(out: _Out, root: str, directory: str) -> Iterator[tuple[str, os.stat_result]]:
     try:
         with os.scandir(os.path.join(root, directory)) as found:
             entries = sorted(found, key=lambda entry: entry.name)
@@ -108,7 +134,7 @@ def _listing(out: BinaryIO, root: str, directory: str) -> Iterator[tuple[str, os
             _report(out, f"{directory}/{entry.name}" if directory else entry.name, exc)
 
 
-def _pack_one(out: BinaryIO, full: str, path: str, found: os.stat_result) -> None:
+def _pack_one(out: _Out, full: str, path: str, found: os.stat_result) -> None:
     """Send one entry of a directory; one that is gone by now is as good as never seen."""
     try:
         if stat.S_ISDIR(found.st_mode):
@@ -128,12 +154,15 @@ def _pack_one(out: BinaryIO, full: str, path: str, found: os.stat_result) -> Non
         _report(out, path, exc)
 
 
-def _pack_file(out: BinaryIO, file: Any, path: str) -> None:
+def _pack_file(out: _Out, file: Any, path: str) -> None:
     """Send as many bytes as were announced, whatever happens to the file meanwhile."""
     before = os.fstat(file.fileno())
     if not stat.S_ISREG(before.st_mode):
         return
-    out.write(encode(_member(path, FILE, before)))
+    member = _member(path, FILE, before)
+    if out.hand_over(member, file.fileno()):
+        return
+    out.write(encode(member))
     left = before.st_size
     reason = ""
     while left:
@@ -169,7 +198,7 @@ def _member(path: str, kind: str, found: os.stat_result, target: str = "") -> Me
     )
 
 
-def _report(out: BinaryIO, path: str, error: OSError) -> None:
+def _report(out: _Out, path: str, error: OSError) -> None:
     out.write(encode(Member(path, FAILURE, target=error.strerror or str(error))))
 
 
@@ -179,18 +208,18 @@ def _report(out: BinaryIO, path: str, error: OSError) -> None:
 def unpack(arguments: dict[str, Any], connection: socket.socket) -> None:
     """Write the tree that a tar stream describes under `path`, then reply with one line."""
     path = file_arguments.path(arguments)
-    with connection.makefile("rb") as stream:
+    incoming = cloning.Incoming(connection)
+    with io.BufferedReader(incoming, CHUNK) as stream:
         try:
-            files = _unpack_tree(stream, path)
+            files = _unpack_tree(Reader(stream, incoming.take), path)
         except TarError as exc:
             raise Failure(str(exc)) from exc
     connection.sendall(_line({"result": {"files": files}, "size": 0}))
 
 
-def _unpack_tree(stream: BinaryIO, root: str) -> int:
+def _unpack_tree(reader: Reader, root: str) -> int:
     tree = _Tree(root)
     files = 0
-    reader = Reader(stream)
     for member in reader:
         if member.kind == DIRECTORY:
             tree.add_directory(member)
@@ -236,6 +265,8 @@ class _Tree:
                 for chunk in chunks:
                     file.write(chunk)
                 file.flush()
+                if member.beside is not None and not cloning.clone(file.fileno(), member.beside):
+                    cloning.copy(file.fileno(), member.beside)
                 os.fchmod(file.fileno(), member.mode)
                 os.utime(file.fileno(), ns=(member.mtime_ns, member.mtime_ns))
 

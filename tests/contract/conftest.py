@@ -1,0 +1,116 @@
+"""Run the tests of behaviour on each of the services that `--engines` names.
+
+A test that has the fixture `bay`, or one that needs it, runs on the engine in this process, on an
+engine in a process of its own that is reached over HTTP, and in the cloud when there is a key:
+`TEST_AGENTBAY_API_KEY`, and `TEST_AGENTBAY_ENDPOINT` for another region. Tests that make an
+engine of their own run once for each event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+
+import attrs
+import pytest
+
+from agentbay import AsyncAgentBay, AsyncSession
+
+from .observing import CountingTransport
+from .services import EMBEDDED, Service, cloud, served_engine
+
+
+@attrs.frozen
+class Leg:
+    """One of the ways in which a test runs."""
+
+    backend: str
+    engine: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.engine}-{self.backend}" if self.engine else self.backend
+
+
+# The loop matters where the client and the engine share a process. What a client says over HTTP
+# is the same on both loops: test_direct and the unit tests have that.
+_LEGS = [
+    Leg("asyncio", "embedded"),
+    Leg("trio", "embedded"),
+    Leg("asyncio", "served"),
+    Leg("asyncio", "cloud"),
+]
+_WITHOUT_SERVICE = [Leg("asyncio"), Leg("trio")]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test in all the ways that there are for it."""
+    if "leg" not in metafunc.fixturenames:
+        return
+    legs: list[Leg] = _WITHOUT_SERVICE
+    if "service" in metafunc.fixturenames:
+        engines: list[str] = metafunc.config.getoption("--engines") or []
+        fitting = _fitting(metafunc.definition)
+        legs = [leg for leg in _LEGS if leg.engine in engines and leg.engine in fitting]
+    if legs:
+        metafunc.parametrize("leg", legs, ids=str, indirect=True, scope="module")
+    else:
+        skip = pytest.mark.skip(reason="none of --engines is one that this test can run on")
+        metafunc.parametrize("leg", [pytest.param(None, marks=skip)], indirect=True)
+
+
+def _fitting(item: pytest.Item) -> tuple[str, ...]:
+    if item.get_closest_marker("embedded_only"):
+        return ("embedded",)
+    if item.get_closest_marker("engine_only"):
+        return ("embedded", "served")
+    return ("embedded", "served", "cloud")
+
+
+@pytest.fixture(scope="module")
+def leg(request: pytest.FixtureRequest) -> Leg:
+    """How the test runs."""
+    found: Leg = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def anyio_backend(leg: Leg) -> str:
+    """The event loop of the test."""
+    return leg.backend
+
+
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with served_engine(tmp_path_factory.mktemp("served") / "log") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def service(leg: Leg, request: pytest.FixtureRequest) -> Service:
+    """Where the test runs."""
+    if leg.engine == "served":
+        found: Service = request.getfixturevalue("_served")
+        return found
+    return cloud() if leg.engine == "cloud" else EMBEDDED
+
+
+@pytest.fixture
+async def bay(service: Service) -> AsyncGenerator[AsyncAgentBay, None]:
+    """A client of the service."""
+    async with service.client() as client:
+        yield client
+
+
+@pytest.fixture
+def transport(service: Service) -> CountingTransport:
+    """What a client sends is counted by it."""
+    return CountingTransport(service)
+
+
+@pytest.fixture
+async def counted(
+    service: Service, transport: CountingTransport
+) -> AsyncGenerator[AsyncSession, None]:
+    """A session; what it sends is counted from here on."""
+    async with service.client(transport) as bay, bay.session() as running:
+        transport.actions.clear()
+        yield running

@@ -1,0 +1,134 @@
+"""How requests reach the engine in this process, and what becomes of those that it breaks off."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from agentbay.local import transport
+from agentbay.local.host import Message
+from agentbay.local.transport import LocalTransport
+
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+
+_HEAD: dict[str, Any] = {
+    "type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")],
+}  # fmt: skip
+
+
+@pytest.fixture
+def portal() -> Generator[BlockingPortal, None, None]:
+    """Leads to a loop of another thread, as the engine has one."""
+    with start_blocking_portal() as found:
+        yield found
+
+
+@pytest.fixture
+def serve(portal: BlockingPortal, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Puts an application in the place of the engine."""
+
+    def use(app: Any) -> None:
+        host = SimpleNamespace(app=app, portal=portal)
+        monkeypatch.setattr(transport, "running_host", lambda: host)
+
+    return use
+
+
+async def _post() -> httpx.Response:
+    async with httpx.AsyncClient(transport=LocalTransport()) as http:
+        return await http.post("http://engine.invalid/", content=b"question")
+
+
+async def test_the_pieces_of_a_reply_are_put_together(serve: Callable[[Any], None]) -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        body = (await receive())["body"]
+        await send(_HEAD)
+        for piece in (b"what: ", body):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    serve(app)
+    reply = await _post()
+    assert (reply.status_code, reply.text) == (200, "what: question")
+    assert reply.headers["content-type"] == "text/plain"
+
+
+@pytest.mark.parametrize("sent", [0, 1, 2])
+async def test_a_reply_that_is_broken_off_is_no_reply(
+    sent: int, serve: Callable[[Any], None]
+) -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        part = {"type": "http.response.body", "body": b"half", "more_body": True}
+        for message in [_HEAD, part][:sent]:
+            await send(message)
+        raise ValueError("a defect")
+
+    serve(app)
+    with pytest.raises(httpx.RemoteProtocolError, match="broke off"):
+        await _post()
+
+
+async def test_who_leaves_is_told_to_the_application(serve: Callable[[Any], None]) -> None:
+    begun, told = anyio.Event(), anyio.Event()
+    here = anyio.lowlevel.current_token().native_token
+    soon = getattr(here, "call_soon_threadsafe", None) or here.run_sync_soon  # type: ignore[attr-defined]
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await receive()
+        soon(begun.set)
+        assert (await receive())["type"] == "http.disconnect"
+        soon(told.set)
+
+    serve(app)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_post)
+            await begun.wait()
+            tasks.cancel_scope.cancel()
+        await told.wait()
+
+
+def test_an_engine_that_answers_too_late_finds_no_loop_and_does_not_mind(
+    portal: BlockingPortal, serve: Callable[[Any], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[bool] = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+        await anyio.sleep(0.1)
+        done.append(True)
+
+    async def leave() -> None:
+        with anyio.move_on_after(0.1):
+            await _post()
+
+    serve(app)
+    anyio.run(leave)
+
+    async def until_done() -> None:
+        with anyio.fail_after(10):
+            while not done:  # noqa: ASYNC110 - it is on another loop
+                await anyio.sleep(0.01)
+
+    portal.call(until_done)
+    portal.call(anyio.lowlevel.checkpoint)
+    assert caplog.records == []
+
+
+async def test_an_engine_that_has_stopped_is_a_connection_that_fails(
+    serve: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start_blocking_portal() as ended:
+        pass
+    host = SimpleNamespace(app=None, portal=ended)
+    monkeypatch.setattr(transport, "running_host", lambda: host)
+    with pytest.raises(httpx.ConnectError, match="has stopped"):
+        await _post()
