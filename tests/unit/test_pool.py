@@ -696,6 +696,7 @@ async def test_hundreds_of_calls_at_once(anyio_backend: str) -> None:
     assert service.connections <= count  # the second round finds those of the first
 
 
+@with_own_pool  # httpcore, under trio, now and then leaves a socket to the collector
 @pytest.mark.parametrize("most", [300, 5])
 async def test_calls_that_are_cancelled_leave_nothing_and_disturb_nobody(most: int) -> None:
     async def script(talk: Talk) -> None:
@@ -960,10 +961,15 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("certificates")
     if shutil.which("openssl") is None:
         pytest.skip("certificates are made with openssl: apt-get install openssl")
-    (directory / "extensions").write_text("subjectAltName=IP:127.0.0.1\n")
+    # What Python 3.13 asks of certificates.
+    (directory / "extensions").write_text(
+        "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
+        "keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n"
+    )
+    signs = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
     new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     for command in (
-        ["req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test"],
+        ["req", "-x509", *new, *signs, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test"],
         ["req", *new, "-keyout", "key.pem", "-out", "request", "-subj", "/CN=127.0.0.1"],
         ["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key",
          "-CAcreateserial", "-extfile", "extensions", "-out", "cert.pem"],

@@ -596,7 +596,7 @@ async def test_a_success_is_logged_with_its_request_id_and_nothing_of_its_conten
     service = Service(always(lambda: tool_says("the answer")))
     await session_of(service).call_mcp_tool("x", {"question": "the question"})
     messages = [record.getMessage() for record in caplog.records if record.name != "httpx"]
-    assert any(message.startswith("CallMcpTool r-1 in ") for message in messages)
+    assert any(message.startswith("CallMcpTool x r-1 in ") for message in messages)
     assert "the question" not in str(messages)
     assert "the answer" not in str(messages)
 
