@@ -66,8 +66,12 @@ class Trace:
         *,
         is_current: bool = True,
     ) -> None:
-        self.action, self.tool, self._session_id = action, tool, session_id
-        self.request_id, self.attempts, self.error = "", 0, ""
+        self.action: str = action
+        self.tool: str = tool
+        self._session_id = session_id
+        self.request_id: str = ""
+        self.attempts: int = 0
+        self.error: str = ""
         self._tracer, self._is_current = tracer, is_current
         self._current: AbstractContextManager[Any] | None = None
         self._span: Span | None = None

@@ -112,7 +112,7 @@ class ApiClient:
         retry: RetryPolicy | None = None,
         tracing: bool = False,
     ) -> None:
-        self.retry = retry or RetryPolicy()
+        self.retry: RetryPolicy = retry or RetryPolicy()
         self._tracer = make_tracer() if tracing else None
         self._settings = settings
         self._embedded = settings.endpoint == LOCAL and transport is None

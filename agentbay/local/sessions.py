@@ -117,8 +117,9 @@ async def get_link(engine: Engine, call: actions.GetLink) -> LinkData:
         )
     if call.protocol_type and call.port is None:
         raise EngineError("InvalidParameter", "port is not valid: a protocol needs a port")
-    if call.port is None:
+    if call.port is None and images.has_tool(session.image_id, StopChrome):
         return await browser.cdp_link(engine, session)
+    # Without a browser, the address of the session is where it can be looked at.
     return LinkData(await _url(engine, session, call.port, call.protocol_type == "wss"))
 
 

@@ -704,8 +704,6 @@ async def test_images_without_a_browser_say_so(bay: AsyncAgentBay) -> None:
         session.browser.attach()
         with pytest.raises(BrowserError, match="browser_latest"):
             await session.browser.get_endpoint_url()
-        with pytest.raises(SessionError, match="browser_latest"):
-            await session.get_link()
 
 
 async def test_a_link_before_initialize_says_what_to_do(idle: AsyncSession) -> None:

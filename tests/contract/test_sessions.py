@@ -415,9 +415,9 @@ async def test_a_protocol_that_cannot_be_linked_is_refused(
     assert caught.value.request_id
 
 
-async def test_a_link_to_no_port_needs_an_image_with_a_browser(session: AsyncSession) -> None:
-    with pytest.raises(SessionError, match="browser"):
-        await session.get_link()
+async def test_the_session_itself_has_a_link(session: AsyncSession) -> None:
+    link = (await session.get_link()).data
+    assert link == (await session.info()).unwrap().resource_url
 
 
 # -- tools -----------------------------------------------------------------------------
