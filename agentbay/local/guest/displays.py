@@ -47,6 +47,7 @@ class Display:
     def __init__(self, directory: str, width: int, height: int) -> None:
         self._directory = directory
         self.authority: str = _write_cookie(directory)
+        self.name: str
         self._server, self.name = self._start_server(width, height)
         self.frame: int = os.open(os.path.join(directory, "Xvfb_screen0"), os.O_RDONLY)
         self._manager: children.Child | None = None
