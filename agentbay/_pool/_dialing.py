@@ -54,7 +54,7 @@ async def _open(loop: asyncio.AbstractEventLoop, address: _Address) -> socket.so
         opened.setblocking(False)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await loop.sock_connect(opened, address[1])
-    except BaseException:
+    except BaseException:  # cancelled too: nobody else closes the socket
         opened.close()
         raise
     return opened
@@ -81,7 +81,7 @@ class _Race:
                     tasks.start_soon(self._run, address, over, tasks.cancel_scope)
                     with anyio.move_on_after(_STAGGER):
                         await over.wait()
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else closes the socket
             if self._winner is not None:
                 self._winner.close()
             raise

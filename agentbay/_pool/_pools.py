@@ -176,7 +176,7 @@ class Origin:
     async def _is_alive(self, connection: Connection) -> bool:
         try:
             alive = await connection.is_alive()
-        except BaseException:
+        except BaseException:  # cancelled too: it may be in the middle of being asked
             connection.drop()
             self._forget(connection)
             raise
@@ -190,7 +190,7 @@ class Origin:
         try:
             with anyio.fail_after(patience):
                 return await waiter
-        except BaseException as exc:
+        except BaseException as exc:  # cancelled too: others wait behind
             self._give_up(waiter)
             if isinstance(exc, TimeoutError):
                 raise httpx.PoolTimeout("all connections are in use") from exc
@@ -238,7 +238,7 @@ class Origin:
             if self._pool.closed:
                 connection.drop()
                 raise httpx.ConnectError("the client was closed")
-        except BaseException:
+        except BaseException:  # cancelled too: the place is free for the next
             self._let_one_in()
             raise
         self._busy.add(connection)

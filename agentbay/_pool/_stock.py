@@ -57,7 +57,7 @@ class StockTransport(httpx.AsyncBaseTransport):
         self._load(shard)
         try:
             response = await shard.transport.handle_async_request(request)
-        except BaseException as exc:
+        except BaseException as exc:  # cancelled too: the shard would count it for ever
             self._unload(shard)
             if isinstance(exc, UnicodeError):
                 raise httpx.ConnectError("the host has a name that cannot be looked up") from exc

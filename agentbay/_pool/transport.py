@@ -119,7 +119,7 @@ async def _answering(origin: Origin, order: Order) -> Connection:
             origin.release(connection)
             if not isinstance(order.body, bytes):
                 raise  # a part of it may be gone
-        except BaseException:
+        except BaseException:  # cancelled too: half an exchange is on that connection
             connection.drop()
             origin.release(connection)
             raise

@@ -61,8 +61,7 @@ class LiveView:
             await self._answer(client, request, target)
         except (RefusedError, h11.ProtocolError, *BROKEN):
             raise
-        except Exception as exc:
-            # The engine's boundary: a defect must not end the links of other sessions.
+        except Exception as exc:  # the engine's boundary: other sessions have links, too
             _log.exception("the live view of session %s failed", self._session.session_id)
             raise RefusedError(500, "the live view failed: see the log of the engine\n") from exc
 

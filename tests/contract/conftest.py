@@ -53,7 +53,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if legs:
         metafunc.parametrize("leg", legs, ids=str, indirect=True, scope="module")
     else:
-        skip = pytest.mark.skip(reason="none of --engines is one that this test can run on")
+        skip = pytest.mark.skip(
+            reason="none of --engines is one that this test can run on: add embedded to them"
+        )
         metafunc.parametrize("leg", [pytest.param(None, marks=skip)], indirect=True)
 
 

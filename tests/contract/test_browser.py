@@ -36,6 +36,7 @@ from agentbay import (
 )
 
 from ..local.sandboxes import until
+from .desktops import needs_desktop
 from .devtools import (
     PORT,
     SERVER,
@@ -524,11 +525,10 @@ async def idle(bay: AsyncAgentBay, idle_id: str) -> AsyncSession:
     return (await bay.get(idle_id)).unwrap()
 
 
+@needs_desktop
 @pytest.mark.embedded_only
 async def test_a_browser_shows_a_window_where_there_is_a_display(session: AsyncSession) -> None:
-    screen = await session.computer.get_screen_size()
-    if not screen.success:
-        pytest.skip(f"needs a display: {screen.error_message}")
+    (await session.computer.get_screen_size()).unwrap()
     green = "data:text/html,<title>seen by people</title><body style='background:lime'>"
 
     url = await started(session, BrowserOption(default_navigate_url=green))

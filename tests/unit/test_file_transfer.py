@@ -1177,7 +1177,7 @@ async def test_a_large_file_goes_both_ways_with_a_break_in_little_memory(tmp_pat
                 async with _local_files.replacing(str(back), True) as file:
                     write = partial(_local_files.in_thread, file.write)
                     assert await bay.client.get_file(url, write) == 206
-                assert tracemalloc.get_traced_memory()[1] < 16_000_000
+                assert tracemalloc.get_traced_memory()[1] < 5_000_000
             finally:
                 tracemalloc.stop()
     assert filecmp.cmp(big, back, shallow=False)

@@ -696,7 +696,6 @@ async def test_hundreds_of_calls_at_once(anyio_backend: str) -> None:
     assert service.connections <= count  # the second round finds those of the first
 
 
-@with_own_pool  # httpcore, under trio, now and then leaves a socket to the collector
 @pytest.mark.parametrize("most", [300, 5])
 async def test_calls_that_are_cancelled_leave_nothing_and_disturb_nobody(most: int) -> None:
     async def script(talk: Talk) -> None:
