@@ -5,11 +5,13 @@ from __future__ import annotations
 import compileall
 import functools
 import importlib.util
+import itertools
 import os
+import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +20,9 @@ import attrs
 from ._chromium_program import chromium_directories
 from ._errors import EngineError
 
-# The user of a session inside the sandbox. Nobody on the host has this id.
-SESSION_UID = 64999
+# The users of sessions; nobody on the host has these ids. Most containers without a root of the
+# host have ids below 65,536 only, of which the last ones are for programs to take.
+_USERS, _FEW_USERS = range(65_536, 95_536), range(61_184, 65_000)
 HOME = "/home/wuying"
 GUEST = "/run/agentbay/guest"
 
@@ -58,11 +61,29 @@ class Isolation:
     network: Literal["isolated", "host", "none"] = "isolated"
 
 
+def session_user() -> int:
+    """A user for a new session."""
+    # Those of an engine that is not root have user namespaces: there the number is free.
+    return next(_next_users()) if os.geteuid() == 0 else _USERS[0]
+
+
+@functools.cache
+def _next_users() -> Iterator[int]:
+    # The kernel counts the processes of a user: another for each session, and an engine beside
+    # this one begins elsewhere.
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    known = sum(int(line.split()[2]) for line in lines)
+    users = _USERS if known >= _USERS.stop else _FEW_USERS
+    begin = random.randrange(len(users))
+    return itertools.cycle([*users[begin:], *users[:begin]])
+
+
 def sandbox_command(
     root: Path,
     session_id: str,
     isolation: Isolation,
     *,
+    user: int,
     options: Sequence[str] = (),
     read_only: Sequence[Path] = (),
 ) -> list[str]:
@@ -72,13 +93,15 @@ def sandbox_command(
         root: The directory that is `/` in the session.
         session_id: Becomes the host name.
         isolation: What is shared with the host.
+        user: Who the session's programs run as; an engine that is root tells the guest, too.
         options: More options of bubblewrap.
         read_only: Host directories that the session sees at their own path.
 
     Raises:
         EngineError: No bubblewrap works here.
     """
-    command = [find_bwrap(isolation.network == "host"), *_namespaces(isolation.network == "host")]
+    share_network = isolation.network == "host"
+    command = [find_bwrap(share_network), *_namespaces(share_network, user)]
     command += ["--hostname", session_id[:63], "--bind", str(root), "/", *_system_binds()]
     for path in (*_interpreter_binds(), *read_only):
         command += ["--ro-bind", str(path), str(path)]
@@ -175,7 +198,7 @@ def _candidates() -> list[str]:
 
 def _failure(program: str, *, share_network: bool) -> str:
     """Try the program with the real options. Returns why it failed, or an empty string."""
-    command = [program, *_namespaces(share_network), "--ro-bind", "/", "/"]
+    command = [program, *_namespaces(share_network, _USERS[0]), "--ro-bind", "/", "/"]
     command += ["--proc", "/proc", "--dev", "/dev", "--clearenv", "--", "/bin/sh", "-c", "exit 0"]
     try:
         done = subprocess.run(
@@ -232,7 +255,7 @@ def _blocking_setting() -> str | None:
     return None
 
 
-def _namespaces(share_network: bool) -> list[str]:
+def _namespaces(share_network: bool, user: int) -> list[str]:
     options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     options += ["--die-with-parent", "--as-pid-1", "--new-session", "--cap-drop", "ALL"]
     if not share_network:
@@ -241,7 +264,7 @@ def _namespaces(share_network: bool) -> list[str]:
         # In a user namespace root stays the host's root, who owns /etc/shadow and /proc/sys.
         # The guest uses these two capabilities to become the session's user, and loses them.
         return [*options, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    identity = ["--uid", str(SESSION_UID), "--gid", str(SESSION_UID)]
+    identity = ["--uid", str(user), "--gid", str(user)]
     return [*options, "--unshare-user", "--disable-userns", *identity]
 
 

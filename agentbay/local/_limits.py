@@ -36,8 +36,7 @@ class Limits:
         memory: Bytes. A single process is refused more; when all of them together have more,
             the largest one is ended. Files in ``/dev/shm`` are not part of it: that file
             system has 1 GiB.
-        processes: Processes and threads. When the engine runs as root the sessions share
-            this number, because they share a user.
+        processes: Processes and threads.
         disk: Bytes of files, in ``/`` of the session. A single file cannot become larger. When
             all of them have more, no program can write to a file until there is less; that is
             noticed within a second or two, and a fast program has written more by then. Files

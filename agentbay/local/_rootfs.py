@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ._bwrap import HOME, SESSION_UID, shell
+from ._bwrap import HOME, shell
 
 _DIRECTORIES = (
     "etc", "home", HOME[1:], "root", "opt", "srv", "mnt", "run", "var", "var/lib",
@@ -22,6 +22,7 @@ def prepare(
     root: Path,
     session_id: str,
     *,
+    user: int,
     resolvers: str | None,
     mount_points: Sequence[Path],
     copies: Mapping[str, Path],
@@ -30,7 +31,7 @@ def prepare(
 
     `resolvers` is the text of resolv.conf, the host's own if it is None. `copies` are
     directories of the host, by the path in the session at which it gets a copy. When the engine is
-    root everything belongs to the session's user, who is not root.
+    root everything belongs to the session's `user`, who is not root.
     """
     root.chmod(0o755)
     for name in _DIRECTORIES:
@@ -38,14 +39,14 @@ def prepare(
     # bubblewrap would make these for root alone. A directory sorts before what is in it.
     for parent in sorted({str(parent) for point in mount_points for parent in point.parents}):
         _make(f"{root}{parent}", 0o755)
-    for name, text in _etc(session_id[:63], resolvers).items():
+    for name, text in _etc(session_id[:63], user, resolvers).items():
         (root / "etc" / name).write_text(text)
         (root / "etc" / name).chmod(0o644)
     for place, directory in copies.items():
         # Links are copied as links: what they lead to is that of the session.
         shutil.copytree(directory, root / place.lstrip("/"), symlinks=True)
     if os.geteuid() == 0:
-        _give_away(root)
+        _give_away(root, user)
 
 
 def _make(directory: str, mode: int) -> None:
@@ -55,19 +56,19 @@ def _make(directory: str, mode: int) -> None:
         os.chmod(directory, mode)
 
 
-def _give_away(root: Path) -> None:
+def _give_away(root: Path, user: int) -> None:
     """Let everything belong to the session's user."""
-    os.chown(root, SESSION_UID, SESSION_UID)
+    os.chown(root, user, user)
     for parent, directories, files in os.walk(root):
         for name in (*directories, *files):
-            os.chown(f"{parent}/{name}", SESSION_UID, SESSION_UID, follow_symlinks=False)
+            os.chown(f"{parent}/{name}", user, user, follow_symlinks=False)
 
 
-def _etc(host: str, resolvers: str | None) -> dict[str, str]:
-    user = f"wuying:x:{SESSION_UID}"
+def _etc(host: str, user: int, resolvers: str | None) -> dict[str, str]:
+    entry = f"wuying:x:{user}"
     return {
-        "passwd": f"root:x:0:0:root:/root:/bin/sh\n{user}:{SESSION_UID}::{HOME}:{shell()}\n",
-        "group": f"root:x:0:\n{user}:\n",
+        "passwd": f"root:x:0:0:root:/root:/bin/sh\n{entry}:{user}::{HOME}:{shell()}\n",
+        "group": f"root:x:0:\n{entry}:\n",
         "hosts": f"127.0.0.1 localhost {host}\n::1 localhost\n",
         "hostname": f"{host}\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",

@@ -26,6 +26,7 @@ from ._bwrap import (
     mount_points,
     sandbox_command,
     session_environment,
+    session_user,
 )
 from ._errors import EngineError, ToolFailure
 from ._gate import Gate
@@ -79,6 +80,7 @@ class Sandbox:
         self.directory = directory
         self.limits = limits
         self._copies = copies
+        self._user = session_user()
         self.environment: dict[str, str] = {}
         self.isolated: bool = True
         self.interpreters: dict[str, Interpreter] = {}
@@ -290,13 +292,16 @@ class Sandbox:
         _rootfs.prepare(
             root,
             self.session_id,
+            user=self._user,
             resolvers=resolvers,
             mount_points=points,
             copies=self._copies,
         )
         if isolation.kind == "none":
             return guest_command(str(guest_directory()))
-        return sandbox_command(root, self.session_id, isolation, read_only=read_only)
+        return sandbox_command(
+            root, self.session_id, isolation, user=self._user, read_only=read_only
+        )
 
     def _spawn(self, command: list[str], isolation: Isolation, gate: Gate | None) -> None:
         """Start the process, from the loop's own thread: see the class."""
@@ -305,8 +310,8 @@ class Sandbox:
         options: list[str] = gate.options if gate else []
         inherited = [guest_end.fileno(), *(gate.descriptors if gate else ())]
         free = isolation.kind == "none"
-        arguments = [guest_end.fileno(), self.limits.memory, self.limits.processes]
-        arguments.append(self.limits.disk)
+        limits = self.limits
+        arguments = [guest_end.fileno(), self._user, limits.memory, limits.processes, limits.disk]
         with guest_end, open(self.directory / "guest.log", "wb") as log:
             self._process = subprocess.Popen(
                 [command[0], *options, *command[1:], *map(str, arguments)],

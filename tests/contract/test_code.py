@@ -74,8 +74,9 @@ async def test_python_prints_shows_and_remembers(session: AsyncSession) -> None:
 
 
 async def test_code_runs_as_the_user_of_the_session_in_its_home(shared: AsyncSession) -> None:
-    code = "import os, pathlib; pathlib.Path('seen').touch(); print(os.getuid(), os.getcwd())"
-    assert await value(shared, code) == "64999 /home/wuying\n"
+    code = "import os, pathlib, pwd; pathlib.Path('seen').touch()\n"
+    code += "print(pwd.getpwuid(os.getuid()).pw_name, os.getuid() > 0, os.getcwd())"
+    assert await value(shared, code) == "wuying True /home/wuying\n"
     assert await shell(shared, "ls") == "seen\n"
 
 

@@ -135,7 +135,9 @@ async def test_a_session_has_no_capabilities(sandbox: Sandbox) -> None:
     for name in ("CapEff:", "CapPrm:", "CapAmb:"):
         assert [words[1] for words in fields if words[0] == name] == ["0" * 16] * 2
     assert [words[1] for words in fields if words[0] == "NoNewPrivs:"] == ["1", "1"]
-    assert [set(words[1:]) for words in fields if words[0] == "Uid:"] == [{"64999"}] * 2
+    user = (await run(sandbox, "id -u wuying")).stdout.strip()
+    assert int(user) > 60_000
+    assert [set(words[1:]) for words in fields if words[0] == "Uid:"] == [{user}] * 2
 
 
 async def test_processes_of_the_host_are_invisible(sandbox: Sandbox) -> None:

@@ -110,6 +110,24 @@ async def test_a_fork_bomb_leaves_the_session_usable(tmp_path: Path) -> None:
     assert processes_with(name) == []
 
 
+async def test_a_fork_bomb_leaves_other_sessions_their_processes(tmp_path: Path) -> None:
+    network = Isolation(network="none")
+    bombed = await Sandbox.start(tmp_path / "bombed", "s-1", network, limits=SMALL)
+    other = await Sandbox.start(tmp_path / "other", "s-2", network, limits=SMALL)
+    try:
+        await run(bombed, f"bash -c '{FORK_BOMB}' > /dev/null 2>&1 &", time_limit=5)
+
+        async def no_more() -> bool:
+            return "fork" in (await run(bombed, "true; (true); true | true")).stderr
+
+        await until(no_more)
+        for _ in range(5):
+            assert (await run(other, "echo $(echo fine | cat)")).stdout == "fine\n"
+    finally:
+        await bombed.close()
+        await other.close()
+
+
 async def _number(sandbox: Sandbox) -> int:
     frozen = await sandbox.call("freeze", {}, time_limit=20)
     return int(frozen.data["processes"])

@@ -1,9 +1,9 @@
 """The guest: the process inside a session that does what the engine asks for.
 
 It is started as PID 1 of the sandbox. Its arguments are the number of its control socket, the
-bytes of memory that programs may have, how many they may be, and the bytes that their files
-may have. Each message on the socket carries that of one operation, which gets a thread of its
-own. The session ends when the control socket does.
+user that it becomes if it is root, the bytes of memory that programs may have, how many they may
+be, and the bytes that their files may have. Each message on the socket carries that of one
+operation, which gets a thread of its own. The session ends when the control socket does.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ from . import (
 )
 from .failure import Failure
 
-SESSION_UID = 64999
 LINE_LIMIT = 4 * 1024 * 1024
 BODY_LIMIT = 64 * 1024 * 1024
 # The engine writes a request at once; a peer that does not is gone.
@@ -81,9 +80,9 @@ def main() -> None:
     """Serve operations until the control socket ends."""
     control = socket.socket(fileno=int(sys.argv[1]))
     os.umask(0o022)
-    become_session_user()
+    become(int(sys.argv[2]))
     guard()
-    limits.set_up(*map(int, sys.argv[2:5]))
+    limits.set_up(*map(int, sys.argv[3:6]))
     threading.Thread(target=children.reap_forever, daemon=True).start()
     control.send(b"ready")
     while connection := next_connection(control):
@@ -99,12 +98,12 @@ def main() -> None:
     os._exit(0)
 
 
-def become_session_user() -> None:
+def become(user: int) -> None:
     """Give up root for good; only an engine that runs as root starts the guest as root."""
     if os.getpid() == 1 and os.getuid() == 0:
         os.setgroups([])
-        os.setresgid(SESSION_UID, SESSION_UID, SESSION_UID)
-        os.setresuid(SESSION_UID, SESSION_UID, SESSION_UID)
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
 
 
 def guard() -> None:
