@@ -70,7 +70,7 @@ async def test_it_is_like_one_that_was_started_for_the_session(ask: Requests) ->
         "ls -lAR --time-style=+ /home /tmp /var /srv /opt",
         "ls -A / /etc",
         "env | sort",
-        "id; pwd",
+        "id -un; id -gn; pwd",
     ):
         assert await _say(warm, command) == await _say(cold, command)
     assert warm.directory == cold.directory.with_name(warm.session_id)
