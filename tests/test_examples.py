@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agentbay.local._chromium_program import find_chromium
+from agentbay.local._chromium.program import find_chromium
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

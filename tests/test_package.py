@@ -153,7 +153,7 @@ def test_httpx_is_imported_by_the_transports_only() -> None:
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.Import) and any(a.name == "httpx" for a in node.names)
     }
-    engine = {"local/_model.py", "local/transport.py"}
+    engine = {"local/_operator/model.py", "local/transport.py"}
     assert users == {"_exchange.py", "_pool", "_transport.py"} | engine
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import attrs
 
 from ..errors import ConfigError
-from . import _engines, _parity, _rootfs, _status
-from ._store import Store
+from . import _engines, _parity, _status
+from ._sandbox import rootfs
+from ._storage.store import Store
 from .engine import EngineOptions
 
 # What engines make in a home directory. The rest of it may be the user's own.
@@ -49,7 +50,7 @@ def _reset(options: argparse.Namespace) -> int:
         # Under another name first: what another process makes meanwhile is not deleted.
         gone = path.with_name(f"{path.name}.deleted-{uuid.uuid4().hex}")
         path.rename(gone)
-        _rootfs.remove(gone)
+        rootfs.remove(gone)
     facts = {"home": str(home), "deleted": [path.name for path in there], "bytes": freed}
     _print(_json(facts) if options.json else f"deleted all contexts below {home}")
     return 0
@@ -66,7 +67,7 @@ def _collect(options: argparse.Namespace) -> int:
             with Store(home / name) as store:
                 contents += store.collect_garbage()
     for path in home.glob("*.deleted-*"):
-        _rootfs.remove(path)
+        rootfs.remove(path)
     freed = max(0, before - sum(_status.size_of(home / name) for name in _MADE))
     facts = {"engines": engines, "contents": contents, "bytes": freed}
     text = f"removed {contents} contents of files and {engines} engines that were killed"

@@ -18,7 +18,7 @@ from typing import IO
 
 import attrs
 
-from . import _rootfs
+from ._sandbox import rootfs
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def _described(path: Path, lock: IO[bytes]) -> RunningEngine:
 def _remove(directory: Path) -> None:
     """Remove the directory of an engine, and then its lock; the caller holds that."""
     for session in directory.glob("*"):
-        _rootfs.remove(session)
+        rootfs.remove(session)
     # An engine that was killed early has a lock only.
     with contextlib.suppress(FileNotFoundError):
         directory.rmdir()

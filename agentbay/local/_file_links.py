@@ -23,12 +23,12 @@ import anyio
 import attrs
 import h11
 
-from ._blobs import BlobWriter
-from ._entries import Entry
 from ._errors import EngineError
 from ._link_exchange import Client, RefusedError
 from ._link_headers import Headers
-from ._store import Store
+from ._storage.blobs import BlobWriter
+from ._storage.entries import Entry
+from ._storage.store import Store
 from ._threads import in_thread
 from .guest.tarstream import CHUNK, FILE
 

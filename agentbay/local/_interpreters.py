@@ -22,8 +22,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from ..protocol._wire import WireError, decode, from_json
 from ..protocol.code import CodeError, CodeOutput, Language, RunCode
 from ..protocol.code_stream import CodeEvent
-from ._bwrap import SESSION_PYTHON, jupyter_packages
 from ._errors import ToolFailure
+from ._sandbox.bwrap import SESSION_PYTHON, jupyter_packages
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from ._errors import ToolFailure
-from ._guest_wire import Reply
+from ._sandbox.guest_wire import Reply
 
 
 @attrs.frozen

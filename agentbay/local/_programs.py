@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import attrs
 
-from ._chromium_program import find_chromium
+from ._chromium.program import find_chromium
 
 
 @attrs.frozen

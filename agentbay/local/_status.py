@@ -8,12 +8,13 @@ from pathlib import Path
 import attrs
 
 from .._version import __version__
-from . import _engines, _network
-from ._bwrap import Isolation, find_bwrap
+from . import _engines
 from ._engines import RunningEngine
 from ._errors import EngineError
 from ._programs import PROGRAMS
-from ._store import Store
+from ._sandbox import network
+from ._sandbox.bwrap import Isolation, find_bwrap
+from ._storage.store import Store
 from .engine import EngineOptions
 
 _PAGE = 1000
@@ -129,11 +130,11 @@ def _outbound(isolation: Isolation) -> Part:
         return Part("outbound network", "that of the host")
     if isolation.network == "none":
         return Part("outbound network", None, "AGENTBAY_LOCAL_NETWORK=none was chosen")
-    helper = _network.find_helper()
+    helper = network.find_helper()
     return (
         Part("outbound network", helper.path)
         if helper
-        else Part("outbound network", None, _network.missing())
+        else Part("outbound network", None, network.missing())
     )
 
 

@@ -6,9 +6,9 @@ import shlex
 
 from ..protocol import application as tools
 from ..protocol.application import InstalledApp, Process
-from . import _apps
+from ._desktop import apps
+from ._desktop.display import ensure
 from ._dispatch import handles_tool
-from ._display import ensure
 from ._errors import ToolFailure
 from ._output import command_output
 from .sandbox import Sandbox
@@ -26,7 +26,7 @@ _LISTED = "list_visible_apps and list_running_processes tell which there are"
 @handles_tool(tools.GetInstalledApps)
 async def get_installed_apps(sandbox: Sandbox, call: tools.GetInstalledApps) -> list[InstalledApp]:
     """Those with an entry; tools of the system are those that menus hide or call settings."""
-    found = await _apps.installed(sandbox, start_menu=call.start_menu, desktop=call.desktop)
+    found = await apps.installed(sandbox, start_menu=call.start_menu, desktop=call.desktop)
     return [
         InstalledApp(app.name, app.start_cmd, work_directory=app.work_directory or None)
         for app in found
@@ -45,35 +45,35 @@ async def start_app(sandbox: Sandbox, call: tools.StartApp) -> list[Process]:
     if not command or not command[0]:
         raise ToolFailure("start_cmd names no program")
     display = await ensure(sandbox)
-    return [one.told for one in await _apps.start(display, command, call.work_directory)]
+    return [one.told for one in await apps.start(display, command, call.work_directory)]
 
 
 @handles_tool(tools.ListVisibleApps)
 async def list_visible_apps(sandbox: Sandbox, call: tools.ListVisibleApps) -> list[Process]:
-    owners = await _apps.with_windows(await ensure(sandbox))
-    return [one.told for one in await _apps.running(sandbox) if one.pid in owners]
+    owners = await apps.with_windows(await ensure(sandbox))
+    return [one.told for one in await apps.running(sandbox) if one.pid in owners]
 
 
 @handles_tool(tools.ListRunningProcesses)
 async def list_running_processes(
     sandbox: Sandbox, call: tools.ListRunningProcesses
 ) -> list[Process]:
-    return [one.told for one in await _apps.running(sandbox) if one.pname not in _OF_DISPLAY]
+    return [one.told for one in await apps.running(sandbox) if one.pname not in _OF_DISPLAY]
 
 
 @handles_tool(tools.StopAppByName)
 async def stop_app_by_pname(sandbox: Sandbox, call: tools.StopAppByName) -> None:
-    found = [one.pid for one in await _apps.running(sandbox) if one.pname == call.pname]
+    found = [one.pid for one in await apps.running(sandbox) if one.pname == call.pname]
     if not found:
         raise ToolFailure(f"no process of the session is called {call.pname!r:.80}: {_LISTED}")
-    await _apps.end(sandbox, found)
+    await apps.end(sandbox, found)
 
 
 @handles_tool(tools.StopAppByPid)
 async def stop_app_by_pid(sandbox: Sandbox, call: tools.StopAppByPid) -> None:
-    if call.pid not in {one.pid for one in await _apps.running(sandbox)}:
+    if call.pid not in {one.pid for one in await apps.running(sandbox)}:
         raise ToolFailure(f"no process of the session has the number {call.pid}: {_LISTED}")
-    await _apps.end(sandbox, [call.pid])
+    await apps.end(sandbox, [call.pid])
 
 
 @handles_tool(tools.StopAppByCommand)

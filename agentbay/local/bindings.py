@@ -11,7 +11,7 @@ from ..protocol.contexts import PersistenceItem
 from ..protocol.sync_policy import DownloadPolicy, ExtractPolicy, SyncPolicy, UploadPolicy
 from ._dispatch import handles
 from ._errors import EngineError
-from ._policies import check_bindings, check_paths
+from ._storage.policies import check_bindings, check_paths
 from ._threads import in_thread
 from .contexts import begin_transfers
 from .engine import Engine

@@ -12,8 +12,8 @@ from ..protocol.sync_policy import DownloadPolicy, ExtractPolicy, SyncPolicy
 from . import images
 from ._dispatch import handles, handles_tool
 from ._errors import EngineError, ToolFailure
+from ._storage.transfers import below
 from ._threads import in_thread
-from ._transfers import below
 from .engine import Engine
 from .sandbox import Sandbox
 from .session import LocalSession
@@ -28,8 +28,8 @@ async def init_browser(engine: Engine, call: actions.InitBrowser) -> BrowserPort
             reason = f"the profile of a browser is at {actions.BROWSER_DATA_PATH}"
             raise EngineError("Unsupported", f"{reason}, not {call.persistent_path!r:.200}")
         # Here because most engines start no browser, and have no time for more imports.
-        from ._browser import Browser
-        from ._browser_options import check_option
+        from ._chromium.browser import Browser
+        from ._chromium.options import check_option
 
         wanted = check_option(call.browser_option)
         if wanted.records:
@@ -79,7 +79,7 @@ def _check_session(session: LocalSession) -> None:
 
 async def _keep_recordings(engine: Engine, session: LocalSession) -> None:
     """Let recordings go into a context when the session ends, unless one is there for them."""
-    from ._browser_recording import RECORD_PATH
+    from ._chromium.recording import RECORD_PATH
 
     places = [item.path for item in session.contexts]
     if any(below(RECORD_PATH, place) is not None for place in places):

@@ -14,22 +14,22 @@ import attrs
 
 from ..protocol import browser_operator as tools
 from ..protocol._wire import WireError, decode, from_json
-
-# Imported for the methods of `act`, which they register.
-from . import _operator_actions, _operator_tabs
 from ._dispatch import handles_tool
 from ._errors import ToolFailure
-from ._model import Model
-from ._operator_input import Place
-from ._operator_methods import Step, canonical, perform, read_arguments
-from ._operator_page import Page
-from ._operator_pages import check_address, navigate, on_page
-from ._operator_pictures import take_picture
-from ._operator_tasks import Tasks
-from ._operator_words import Deadline, Outcome, act, everything, extract, filled_in, observe
+
+# Imported for the methods of `act`, which they register.
+from ._operator import actions, tabs
+from ._operator.input import Place
+from ._operator.methods import Step, canonical, perform, read_arguments
+from ._operator.model import Model
+from ._operator.page import Page
+from ._operator.pages import check_address, navigate, on_page
+from ._operator.pictures import take_picture
+from ._operator.tasks import Tasks
+from ._operator.words import Deadline, Outcome, act, everything, extract, filled_in, observe
 from .sandbox import Sandbox
 
-__all__ = ["_operator_actions", "_operator_tabs"]
+__all__ = ["actions", "tabs"]
 
 # Seconds for a task, and for an element to become ready, when the client gives none.
 _LIMIT, _READY_LIMIT = 300.0, 15.0

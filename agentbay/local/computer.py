@@ -10,11 +10,11 @@ from ..protocol import computer as tools
 from ..protocol._images import Image
 from ..protocol._wire import to_json
 from ..protocol.computer import CursorPosition, MouseButton, ScreenSize, ScrollDirection
-from . import _keyboard
+from ._desktop import keyboard
+from ._desktop.display import Display, ensure
+from ._desktop.screen import picture
 from ._dispatch import handles_tool
-from ._display import Display, ensure
 from ._errors import ToolFailure
-from ._screen import picture
 from .sandbox import Sandbox
 
 _BUTTONS = {MouseButton.LEFT: "1", MouseButton.MIDDLE: "2", MouseButton.RIGHT: "3"}
@@ -40,7 +40,7 @@ class Hands:
 
     def __init__(self) -> None:
         self._free = anyio.Lock()
-        self._keyboard = _keyboard.Keyboard()
+        self._keyboard = keyboard.Keyboard()
         self._number = 0
 
     async def use(self, display: Display, *actions: str) -> None:
@@ -60,19 +60,19 @@ class Hands:
     async def type(self, display: Display, text: str) -> None:
         """Type a text. Cancelled, it ends after some hundred characters."""
         async with self._free:
-            keyboard = self._look_at(display)
-            for portion in _keyboard.portions(text):
-                await keyboard.learn(display, portion)
+            keys = self._look_at(display)
+            for portion in keyboard.portions(text):
+                await keys.learn(display, portion)
                 await self._do(display, *_typing(portion))
 
     async def _do(self, display: Display, *actions: str) -> None:
         with anyio.CancelScope(shield=True):
             await display.run("xdotool", *actions, time_limit=_LIMIT)
 
-    def _look_at(self, display: Display) -> _keyboard.Keyboard:
+    def _look_at(self, display: Display) -> keyboard.Keyboard:
         """The keyboard; another display has one of its own."""
         if display.number != self._number:
-            self._keyboard, self._number = _keyboard.Keyboard(), display.number
+            self._keyboard, self._number = keyboard.Keyboard(), display.number
         return self._keyboard
 
 
@@ -159,13 +159,13 @@ async def get_screen_size(sandbox: Sandbox, call: tools.GetScreenSize) -> Screen
 
 @handles_tool(tools.InputText)
 async def input_text(sandbox: Sandbox, call: tools.InputText) -> None:
-    text = _keyboard.plain(call.text)
+    text = keyboard.plain(call.text)
     await hands(sandbox).type(await ensure(sandbox), text)
 
 
 @handles_tool(tools.PressKeys)
 async def press_keys(sandbox: Sandbox, call: tools.PressKeys) -> None:
-    names = [_keyboard.keysym(key) for key in call.keys]
+    names = [keyboard.keysym(key) for key in call.keys]
     actions = [("keydown", name) for name in names]
     if not call.hold:
         actions += [("keyup", name) for name in reversed(names)]
@@ -174,7 +174,7 @@ async def press_keys(sandbox: Sandbox, call: tools.PressKeys) -> None:
 
 @handles_tool(tools.ReleaseKeys)
 async def release_keys(sandbox: Sandbox, call: tools.ReleaseKeys) -> None:
-    names = [_keyboard.keysym(key) for key in call.keys]
+    names = [keyboard.keysym(key) for key in call.keys]
     actions = [("keyup", name) for name in reversed(names)]
     await hands(sandbox).press(await ensure(sandbox), actions)
 

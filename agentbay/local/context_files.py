@@ -11,11 +11,11 @@ from ..protocol import context_files as actions
 from ..protocol.browser import EXTENSIONS_BASE_PATH
 from ..protocol.context_files import ContextFileEntry, ContextFilePage, FileUrl
 from ._dispatch import handles
-from ._entries import Entry
 from ._errors import EngineError
 from ._file_links import Method
+from ._storage.entries import Entry
+from ._storage.transfers import below
 from ._threads import in_thread
-from ._transfers import below
 from .engine import Engine
 from .guest.tarstream import DIRECTORY, is_tree_path
 

@@ -8,7 +8,7 @@ from ..protocol import contexts as actions
 from ..protocol.contexts import Context, ContextInfo, ContextPage, PersistenceItem
 from ._dispatch import handles
 from ._errors import EngineError
-from ._store import ContextRow
+from ._storage.store import ContextRow
 from ._threads import in_thread
 from .engine import Engine
 from .session import Direction, LocalSession

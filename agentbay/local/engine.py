@@ -21,17 +21,18 @@ import attrs
 
 from ..errors import ConfigError
 from ..protocol.sessions import SessionStatus, StatusData
-from . import _disk, _engines
-from ._bwrap import Isolation
+from . import _engines
+from ._desktop.screen_links import PREFIX as SCREENS_PREFIX
+from ._desktop.screen_links import ScreenLinks
 from ._file_links import PREFIX as FILES_PREFIX
 from ._file_links import FileLinks
 from ._life import not_found
-from ._limits import Limits
-from ._quota import Quota
-from ._screen_links import PREFIX as SCREENS_PREFIX
-from ._screen_links import ScreenLinks
+from ._sandbox import disk
+from ._sandbox.bwrap import Isolation
+from ._sandbox.limits import Limits
 from ._spare import Spare
-from ._store import Store
+from ._storage.quota import Quota
+from ._storage.store import Store
 from ._threads import in_thread
 from .links import LinkServer
 from .sandbox import Sandbox
@@ -306,7 +307,7 @@ async def engine_running(options: EngineOptions) -> AsyncGenerator[Engine, None]
         async with anyio.create_task_group() as tasks:
             engine = Engine(options, directory, tasks)
             engine.background(partial(_tidy, engine.store))
-            engine.background(partial(_disk.watch, engine))
+            engine.background(partial(disk.watch, engine))
             engine.background(engine.keep_spare)
             try:
                 yield engine

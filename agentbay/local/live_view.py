@@ -16,13 +16,14 @@ import anyio
 import h11
 
 from ..protocol.computer import Screenshot
-from . import _view_page, images
+from . import images
+from ._desktop import view_page
+from ._desktop.view_input import DesktopScreen, Hands, Screen
+from ._desktop.view_phone import PhoneScreen
+from ._desktop.viewer import Frame, Viewer
 from ._errors import EngineError, ToolFailure
 from ._link_exchange import BROKEN, Client, RefusedError
 from ._link_headers import upgrade
-from ._view_input import DesktopScreen, Hands, Screen
-from ._view_phone import PhoneScreen
-from ._viewer import Frame, Viewer
 from ._websocket import Socket
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ _MOST_VIEWERS = 8
 _LARGEST_BODY = 64 * 1024
 
 _FILES = {
-    b"/view.js": (b"text/javascript; charset=utf-8", _view_page.SCRIPT),
-    b"/view.css": (b"text/css; charset=utf-8", _view_page.STYLE),
+    b"/view.js": (b"text/javascript; charset=utf-8", view_page.SCRIPT),
+    b"/view.css": (b"text/css; charset=utf-8", view_page.STYLE),
 }
 _SAFE = (
-    (b"Content-Security-Policy", _view_page.POLICY),
+    (b"Content-Security-Policy", view_page.POLICY),
     (b"Referrer-Policy", b"no-referrer"),
 )
 
@@ -115,7 +116,7 @@ class LiveView:
             return
         session = self._session
         facts = {"Image": session.image_id, **session.labels}
-        text = _view_page.page(session.session_id, facts, screen=self._screen is not None)
+        text = view_page.page(session.session_id, facts, screen=self._screen is not None)
         await client.reply(200, text, (b"Content-Type", b"text/html; charset=utf-8"), *_SAFE)
 
     async def _serve_picture(self, client: Client, request: h11.Request) -> None:

@@ -23,7 +23,7 @@ from ..protocol.sessions import GetAdbLink, LinkData
 from ..protocol.ui import UIElement, UITree
 from ._dispatch import handles, handles_on_phone
 from ._errors import EngineError, ToolFailure
-from ._phones import Phone, phone_of, read_tree
+from ._phone.phones import Phone, phone_of, read_tree
 from ._threads import in_thread
 from .engine import Engine
 from .sandbox import Sandbox

@@ -29,10 +29,10 @@ from ..protocol.oss import (
     OssUploadAnonymous,
 )
 from ._dispatch import handles_tool
-from ._entries import Entry
 from ._errors import EngineError, ToolFailure
 from ._output import command_output
-from ._store import Store
+from ._storage.entries import Entry
+from ._storage.store import Store
 from ._threads import in_thread
 from .sandbox import Sandbox
 

@@ -23,8 +23,8 @@ from ..protocol.pty import (
     write_event,
 )
 from ._errors import EngineError, ToolFailure
-from ._guest_frames import Talk
-from ._guest_wire import ConnectionLost
+from ._sandbox.guest_frames import Talk
+from ._sandbox.guest_wire import ConnectionLost
 from .sandbox import Sandbox
 from .streams import Connection, Exchange, handles_method
 

@@ -17,8 +17,9 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from . import _network, _open_files, _rootfs
-from ._bwrap import (
+from ._errors import EngineError, ToolFailure
+from ._sandbox import network, open_files, rootfs
+from ._sandbox.bwrap import (
     HOME,
     Isolation,
     guest_command,
@@ -28,18 +29,17 @@ from ._bwrap import (
     session_environment,
     session_user,
 )
-from ._errors import EngineError, ToolFailure
-from ._gate import Gate
-from ._guest_frames import Talk
-from ._guest_wire import ConnectionLost, Reply, Request, read_reply, receive_socket
-from ._limits import Limits
-from ._process_end import ended, kill
+from ._sandbox.gate import Gate
+from ._sandbox.guest_frames import Talk
+from ._sandbox.guest_wire import ConnectionLost, Reply, Request, read_reply, receive_socket
+from ._sandbox.limits import Limits
+from ._sandbox.process_end import ended, kill
 from ._threads import in_thread
 
 if TYPE_CHECKING:
-    from ._browser import Browser
+    from ._chromium.browser import Browser
     from ._interpreters import Interpreter
-    from ._phones import Phone
+    from ._phone.phones import Phone
 
 __all__ = ["Isolation", "Limits", "Reply", "Sandbox"]
 
@@ -118,7 +118,7 @@ class Sandbox:
             EngineError: The session cannot be started; says why and what helps.
             FileExistsError: `directory` contains a session already; it is left alone.
         """
-        _open_files.check()
+        open_files.check()
         sandbox = cls(directory, session_id, limits or Limits(), copies or {})
         try:
             with anyio.fail_after(_START_LIMIT):
@@ -258,17 +258,17 @@ class Sandbox:
             if network is not None:
                 await network.aclose()
             if self._made_directory:
-                await in_thread(_rootfs.remove, self.directory)
+                await in_thread(rootfs.remove, self.directory)
 
     async def _launch(self, isolation: Isolation, read_only: Sequence[Path]) -> None:
         helper = None
         self.isolated = isolation.kind == "bubblewrap"
         if self.isolated and isolation.network == "isolated":
-            helper = await in_thread(_network.find_helper)
+            helper = await in_thread(network.find_helper)
             if helper is None:
-                _log.info("%s", _network.missing())
+                _log.info("%s", network.missing())
         shared = isolation.kind == "none" or isolation.network == "host"
-        resolvers = None if shared else _network.resolv_conf(helper)
+        resolvers = None if shared else network.resolv_conf(helper)
         command = await in_thread(self._prepare, isolation, read_only, resolvers)
         gate = self._gate = Gate() if helper else None
         self._spawn(command, isolation, gate)
@@ -277,7 +277,7 @@ class Sandbox:
             # so that no command meets half a network.
             child = await gate.child()
             gate.close()
-            self._network = await _network.attach(child, helper=helper, found=gate.release)
+            self._network = await network.attach(child, helper=helper, found=gate.release)
         await self._until_ready()
 
     def _prepare(
@@ -289,7 +289,7 @@ class Sandbox:
         root.mkdir()
         self._made_directory = True
         points = mount_points(read_only) if isolation.kind == "bubblewrap" else []
-        _rootfs.prepare(
+        rootfs.prepare(
             root,
             self.session_id,
             user=self._user,
@@ -372,7 +372,7 @@ class Sandbox:
         try:
             ours, theirs = socket.socketpair()
         except OSError as exc:
-            raise _open_files.too_many() from exc
+            raise open_files.too_many() from exc
         try:
             with theirs:
                 ours.setblocking(False)

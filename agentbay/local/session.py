@@ -17,16 +17,16 @@ from ..protocol.contexts import PersistenceItem
 from ._errors import EngineError
 from ._life import Life
 from ._link_exchange import RefusedError
-from ._policies import check_policy, saves
-from ._store import Store
+from ._storage.policies import check_policy, saves
+from ._storage.store import Store
+from ._storage.transfers import LIMIT as TRANSFER_LIMIT
+from ._storage.transfers import Direction, Transfers
 from ._threads import in_thread
-from ._transfers import LIMIT as TRANSFER_LIMIT
-from ._transfers import Direction, Transfers
 from .links import LinkServer
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from ._viewer import Viewer
+    from ._desktop.viewer import Viewer
     from .pty import Terminal
     from .streams import Connection
 

@@ -19,11 +19,12 @@ from ..protocol.sessions import (
     SessionSummary,
     ToolServer,
 )
-from . import _phones, browser, direct, images, live_view, mobile, skills
+from . import browser, direct, images, live_view, mobile, skills
 from ._dispatch import handles
 from ._errors import EngineError
 from ._life import Life, Lifetime
-from ._policies import check_bindings
+from ._phone import phones
+from ._storage.policies import check_bindings
 from ._threads import in_thread
 from .engine import Engine
 from .sandbox import Sandbox
@@ -126,7 +127,7 @@ async def get_link(engine: Engine, call: actions.GetLink) -> LinkData:
 async def _give_phone(sandbox: Sandbox, image_id: str) -> str:
     """Give a session its device; the image that it has then."""
     try:
-        phone = await _phones.take(sandbox, scripted=image_id == images.SCRIPTED)
+        phone = await phones.take(sandbox, scripted=image_id == images.SCRIPTED)
         return images.SCRIPTED if phone.scripted else images.MOBILE
     except BaseException:  # cancelled too: nobody else ends the processes
         await sandbox.close()

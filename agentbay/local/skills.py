@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..protocol.skills import GetSkills, ListSkills, SkillGroup, SkillInfo
-from ._bwrap import HOME
 from ._dispatch import handles
 from ._errors import EngineError
+from ._sandbox.bwrap import HOME
 from ._threads import in_thread
 from .engine import Engine
 from .images import check_image

@@ -6,11 +6,11 @@ import os
 
 from ..protocol import window as tools
 from ..protocol.window import DEFAULT_TIMEOUT_MS, Window
-from . import _windows
+from ._desktop import windows
+from ._desktop.display import Display, ensure
+from ._desktop.windows import Seen
 from ._dispatch import handles_tool
-from ._display import Display, ensure
 from ._errors import ToolFailure
-from ._windows import Seen
 from .sandbox import Sandbox
 
 # A terminal is as wide as whole characters fit: a size within so many pixels is the one asked for.
@@ -21,46 +21,46 @@ _MAXIMIZED = "maximized_vert,maximized_horz"
 
 @handles_tool(tools.ListRootWindows)
 async def list_root_windows(sandbox: Sandbox, call: tools.ListRootWindows) -> list[Window]:
-    found = await _windows.seen(await ensure(sandbox), limit=_seconds(call.timeout_ms))
+    found = await windows.seen(await ensure(sandbox), limit=_seconds(call.timeout_ms))
     return [one.window for one in found]
 
 
 @handles_tool(tools.ListAllWindows)
 async def list_all_windows(sandbox: Sandbox, call: tools.ListAllWindows) -> list[Window]:
     """Each window that is in no other one, followed by those inside."""
-    found = await _windows.seen(await ensure(sandbox), limit=_seconds(call.timeout_ms))
-    return [window for one in found for window in (one.window, *_windows.within(one.window))]
+    found = await windows.seen(await ensure(sandbox), limit=_seconds(call.timeout_ms))
+    return [window for one in found for window in (one.window, *windows.within(one.window))]
 
 
 @handles_tool(tools.GetActiveWindow)
 async def get_active_window(sandbox: Sandbox, call: tools.GetActiveWindow) -> Window | None:
     limit = _seconds(call.timeout_ms)
-    found = await _windows.seen(await ensure(sandbox), limit=limit)
+    found = await windows.seen(await ensure(sandbox), limit=limit)
     return next((one.window for one in found if one.active), None)
 
 
 @handles_tool(tools.GetWindowInfo)
 async def get_window_info(sandbox: Sandbox, call: tools.GetWindowInfo) -> Window:
-    for one in await _windows.seen(await ensure(sandbox)):
-        for window in (one.window, *_windows.within(one.window)):
+    for one in await windows.seen(await ensure(sandbox)):
+        for window in (one.window, *windows.within(one.window)):
             if window.window_id == call.window_id:
                 return window
-    raise _windows.unknown(call.window_id)
+    raise windows.unknown(call.window_id)
 
 
 @handles_tool(tools.ActivateWindow)
 async def activate_window(sandbox: Sandbox, call: tools.ActivateWindow) -> None:
     display = await ensure(sandbox)
-    window = await _windows.find(display, call.window_id)
-    done = await _windows.change(display, window, ["wmctrl -i -a {id}"], _is_active)
+    window = await windows.find(display, call.window_id)
+    done = await windows.change(display, window, ["wmctrl -i -a {id}"], _is_active)
     _check(done, _is_active, window, "did not take the focus")
 
 
 @handles_tool(tools.CloseWindow)
 async def close_window(sandbox: Sandbox, call: tools.CloseWindow) -> None:
     display = await ensure(sandbox)
-    window = await _windows.find(display, call.window_id)
-    left = await _windows.change(display, window, ["wmctrl -i -c {id}"], lambda one: one is None)
+    window = await windows.find(display, call.window_id)
+    left = await windows.change(display, window, ["wmctrl -i -c {id}"], lambda one: one is None)
     if left is not None:
         raise ToolFailure(
             f"window {call.window_id} is still open: its program may be asking something, as a "
@@ -74,9 +74,9 @@ async def maximize_window(sandbox: Sandbox, call: tools.MaximizeWindow) -> None:
         return one is not None and one.maximized and not one.minimized
 
     display = await ensure(sandbox)
-    window = await _windows.find(display, call.window_id)
+    window = await windows.find(display, call.window_id)
     commands = [*_shown(window), f"wmctrl -i -r {{id}} -b add,{_MAXIMIZED}"]
-    _check(await _windows.change(display, window, commands, done), done, window, "is not maximized")
+    _check(await windows.change(display, window, commands, done), done, window, "is not maximized")
 
 
 @handles_tool(tools.MinimizeWindow)
@@ -85,8 +85,8 @@ async def minimize_window(sandbox: Sandbox, call: tools.MinimizeWindow) -> None:
         return one is not None and one.minimized
 
     display = await ensure(sandbox)
-    window = await _windows.find(display, call.window_id)
-    last = await _windows.change(display, window, ["xdotool windowminimize {id}"], done)
+    window = await windows.find(display, call.window_id)
+    last = await windows.change(display, window, ["xdotool windowminimize {id}"], done)
     _check(last, done, window, "is not minimized")
 
 
@@ -96,9 +96,9 @@ async def restore_window(sandbox: Sandbox, call: tools.RestoreWindow) -> None:
         return one is not None and not (one.minimized or one.maximized or one.fullscreen)
 
     display = await ensure(sandbox)
-    window = await _windows.find(display, call.window_id)
+    window = await windows.find(display, call.window_id)
     commands = [*_shown(window), *_usual()]
-    _check(await _windows.change(display, window, commands, done), done, window, "is not restored")
+    _check(await windows.change(display, window, commands, done), done, window, "is not restored")
 
 
 @handles_tool(tools.FullscreenWindow)
@@ -107,9 +107,9 @@ async def fullscreen_window(sandbox: Sandbox, call: tools.FullscreenWindow) -> N
         return one is not None and one.fullscreen and not one.minimized
 
     display = await ensure(sandbox)
-    window = await _windows.find(display, call.window_id)
+    window = await windows.find(display, call.window_id)
     commands = [*_shown(window), "wmctrl -i -r {id} -b add,fullscreen"]
-    last = await _windows.change(display, window, commands, done)
+    last = await windows.change(display, window, commands, done)
     _check(last, done, window, "does not fill the screen")
 
 
@@ -127,11 +127,11 @@ async def resize_window(sandbox: Sandbox, call: tools.ResizeWindow) -> None:
     if call.width > 2 * display.width or call.height > 2 * display.height:
         size = f"{display.width}x{display.height}"
         raise ToolFailure(f"{call.width}x{call.height} is too large for a screen of {size}")
-    window = await _windows.find(display, call.window_id)
+    window = await windows.find(display, call.window_id)
     left, right, above, below = window.frame
     width, height = max(1, call.width - left - right), max(1, call.height - above - below)
     commands = [*_shown(window), *_usual(), f"wmctrl -i -r {{id}} -e 0,-1,-1,{width},{height}"]
-    last = await _windows.change(display, window, commands, done)
+    last = await windows.change(display, window, commands, done)
     size = "" if last is None else f" and is {last.window.width}x{last.window.height}"
     _check(last, done, window, f"does not take that size{size}")
 
@@ -145,9 +145,9 @@ async def move_window(sandbox: Sandbox, call: tools.MoveWindow) -> None:
 
     display = await ensure(sandbox)
     _check_on_screen(display, call.x, call.y)
-    window = await _windows.find(display, call.window_id)
+    window = await windows.find(display, call.window_id)
     move = f"wmctrl -i -r {{id}} -e 0,{call.x},{call.y},-1,-1"
-    last = await _windows.change(display, window, [*_shown(window), *_usual(), move], done)
+    last = await windows.change(display, window, [*_shown(window), *_usual(), move], done)
     place = "" if last is None else " and is at {}, {}".format(*_corner(last.window))
     _check(last, done, window, f"does not move there{place}")
 
@@ -185,9 +185,9 @@ def _corner(window: Window) -> tuple[int | None, int | None]:
     return window.absolute_upper_left_x, window.absolute_upper_left_y
 
 
-def _check(last: Seen | None, done: _windows.Done, window: Seen, problem: str) -> None:
+def _check(last: Seen | None, done: windows.Done, window: Seen, problem: str) -> None:
     if last is None:
-        raise _windows.unknown(window.window.window_id)
+        raise windows.unknown(window.window.window_id)
     if not done(last):
         title = window.window.title[:60]
         raise ToolFailure(

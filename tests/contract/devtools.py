@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from agentbay.local._chromium_program import find_chromium
+from agentbay.local._chromium.program import find_chromium
 
 T = TypeVar("T")
 

@@ -21,7 +21,9 @@ from agentbay._async.browser_operator import AsyncBrowserOperator
 from agentbay._params.browser_operator import ActOptions, ExtractOptions, ObserveOptions
 from agentbay._results.browser_operator import ActResult, ObserveResult
 from agentbay.errors import BrowserError, BrowserTimeoutError
-from agentbay.local import _model, _operator_tasks, browser_operator
+from agentbay.local import browser_operator
+from agentbay.local._operator import model as model_client
+from agentbay.local._operator import tasks
 from agentbay.local._programs import lacking
 
 from ..local.model_server import KEY, Endpoint, Raw, model_endpoint
@@ -650,7 +652,7 @@ NONSENSE: list[tuple[Any, str]] = [
 async def test_a_model_that_makes_no_sense_does_nothing(
     form: AsyncBrowserOperator, model: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_model, "_PAUSE", 0.01)
+    monkeypatch.setattr(model_client, "_PAUSE", 0.01)
     for said, expected in NONSENSE:
         model.answer = [said]
         result = await form.act(ActOptions("go"))
@@ -755,7 +757,7 @@ SLOW = Raw(200, json.dumps({"choices": [{"message": {"content": '{"elements": []
 async def test_a_task_that_takes_long_is_asked_for_its_result_later(
     operator: AsyncBrowserOperator, model: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_operator_tasks, "_HOLD", 0.05)
+    monkeypatch.setattr(tasks, "_HOLD", 0.05)
     model.answer = [SLOW]
     assert await operator.observe(ObserveOptions("x")) == (True, [])
     model.answer = [attrs.evolve(SLOW, delay=5.0)]
@@ -768,7 +770,7 @@ async def test_a_task_that_takes_long_is_asked_for_its_result_later(
 async def test_close_ends_the_tasks_that_go_on(
     shared: AsyncSession, model: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_operator_tasks, "_HOLD", 0.05)
+    monkeypatch.setattr(tasks, "_HOLD", 0.05)
     model.answer = [attrs.evolve(SLOW, delay=5.0)]
     begun = await shared.call_mcp_tool("page_use_act_async", {"action": "go"})
     asked = {"task_id": json.loads(begun.data)["task_id"]}
@@ -786,8 +788,8 @@ async def test_close_ends_the_tasks_that_go_on(
 async def test_tasks_are_bounded_and_those_that_are_unknown_are_told(
     shared: AsyncSession, model: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_operator_tasks, "_HOLD", 0.05)
-    monkeypatch.setattr(_operator_tasks, "_MOST_RUNNING", 2)
+    monkeypatch.setattr(tasks, "_HOLD", 0.05)
+    monkeypatch.setattr(tasks, "_MOST_RUNNING", 2)
     model.answer = [attrs.evolve(SLOW, delay=5.0)]
     arguments = {"instruction": "x"}
     results = [await shared.call_mcp_tool("page_use_observe_async", arguments) for _ in range(3)]
@@ -850,7 +852,7 @@ async def test_a_browser_that_is_not_there_or_died_is_told(own: AsyncSession) ->
 async def test_a_session_that_ends_takes_its_tasks_along(
     bay: AsyncAgentBay, own: AsyncSession, model: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_operator_tasks, "_HOLD", 0.05)
+    monkeypatch.setattr(tasks, "_HOLD", 0.05)
     model.answer = [attrs.evolve(SLOW, delay=30.0)]
     assert await own.browser.initialize(), own.browser.error
     with anyio.fail_after(20):

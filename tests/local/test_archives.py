@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from agentbay.local import _unpacking
-from agentbay.local._archives import Archiver, members
-from agentbay.local._entries import ARCHIVE, PUT
-from agentbay.local._policies import selection
-from agentbay.local._store import Entry, Store
-from agentbay.local._unpacking import UnsafeArchiveError, folder_for, is_archive, unpacked
+from agentbay.local._storage import unpacking
+from agentbay.local._storage.archives import Archiver, members
+from agentbay.local._storage.entries import ARCHIVE, PUT
+from agentbay.local._storage.policies import selection
+from agentbay.local._storage.store import Entry, Store
+from agentbay.local._storage.unpacking import UnsafeArchiveError, folder_for, is_archive, unpacked
 from agentbay.local.guest.selection import Selection
 from agentbay.local.guest.tarstream import Member
 from agentbay.protocol.sync_policy import BWList, SyncPolicy, WhiteList
@@ -178,7 +178,7 @@ def test_a_bomb_ends_at_the_room_that_there_is(store: Store, name: str) -> None:
 
 
 def test_too_many_entries_are_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_unpacking, "_MOST_ENTRIES", 3)
+    monkeypatch.setattr(unpacking, "_MOST_ENTRIES", 3)
     data = zipped(a=b"", b=b"", c=b"", d=b"")
     with pytest.raises(UnsafeArchiveError, match="more than 3"):
         unpacked(store, put(store, "a.zip", data), "x", None)

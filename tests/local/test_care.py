@@ -15,13 +15,13 @@ import pytest
 
 from agentbay.local import _programs
 from agentbay.local.__main__ import main
-from agentbay.local._bwrap import find_bwrap
 from agentbay.local._dispatch import ACTION_HANDLERS, PHONE_HANDLERS, TOOL_HANDLERS
 from agentbay.local._engines import claimed
-from agentbay.local._entries import Entry
 from agentbay.local._errors import EngineError
 from agentbay.local._programs import Program
-from agentbay.local._store import Store
+from agentbay.local._sandbox.bwrap import find_bwrap
+from agentbay.local._storage.entries import Entry
+from agentbay.local._storage.store import Store
 from agentbay.local.streams import METHOD_HANDLERS
 from agentbay.protocol._calls import ACTIONS, TOOLS
 from agentbay.protocol._frames import METHODS

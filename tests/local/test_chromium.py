@@ -15,14 +15,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agentbay.local._cdp import BrowserLost, Cdp, CdpRefused
-from agentbay.local._chromium import Chromium, command_line
-from agentbay.local._chromium_program import (
-    SETTING,
-    find_chromium,
-    required_chromium,
-    version_of,
-)
+from agentbay.local._chromium.cdp import BrowserLost, Cdp, CdpRefused
+from agentbay.local._chromium.process import Chromium, command_line
+from agentbay.local._chromium.program import SETTING, find_chromium, required_chromium, version_of
 from agentbay.local._errors import EngineError, ToolFailure
 from agentbay.local.engine import EngineOptions
 from agentbay.local.sandbox import Isolation, Sandbox

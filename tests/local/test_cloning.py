@@ -19,8 +19,8 @@ from anyio import to_thread
 
 from agentbay import AsyncSession, ContextSync, CreateSessionParams
 from agentbay.local._errors import EngineError
-from agentbay.local._store import Store
-from agentbay.local._trees import Summary, upload
+from agentbay.local._storage.store import Store
+from agentbay.local._storage.trees import Summary, upload
 from agentbay.local.guest import cloning
 from agentbay.local.guest.tarstream import END, FILE, Member, encode
 

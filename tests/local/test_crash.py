@@ -25,7 +25,7 @@ import pytest
 
 from agentbay import AgentBay, AgentBayError, ContextSync, CreateSessionParams, Session
 from agentbay.local.__main__ import main
-from agentbay.local._store import Store
+from agentbay.local._storage.store import Store
 
 from .sandboxes import processes_with
 from .servers import KEY, serving

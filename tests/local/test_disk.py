@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from agentbay import AsyncAgentBay, AsyncSession
-from agentbay.local._limits import Limits
+from agentbay.local._sandbox.limits import Limits
 from agentbay.local.app import create_app
 from agentbay.local.engine import EngineOptions, engine_running
 from agentbay.local.sandbox import Isolation
@@ -137,7 +137,7 @@ async def test_no_session_takes_the_last_of_the_disk_of_the_machine(
 async def test_a_session_that_is_paused_is_told_when_it_goes_on(
     small: AsyncSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "agentbay.local._disk")
+    caplog.set_level(logging.DEBUG, "agentbay.local._sandbox.disk")
 
     async def was_not_told() -> bool:
         return "was not told of the disk" in caplog.text

@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from agentbay import AgentBay
-from agentbay.local import _bwrap, _keyboard, _screen
-from agentbay.local._display import Display, ensure
+from agentbay.local._desktop import keyboard, screen
+from agentbay.local._desktop.display import Display, ensure
+from agentbay.local._desktop.screen_links import ScreenLinks
 from agentbay.local._errors import EngineError, ToolFailure
-from agentbay.local._screen_links import ScreenLinks
+from agentbay.local._sandbox import bwrap
 from agentbay.local.engine import EngineOptions, engine_running
 from agentbay.local.sandbox import Isolation, Sandbox
 from agentbay.protocol import key_names
@@ -83,7 +84,7 @@ async def test_without_a_sandbox_a_display_leaves_nothing_behind(tmp_path: Path)
         display = await ensure(sandbox)
 
         assert "X=640" in await display.run("xdotool", "getmouselocation", "--shell")
-        assert len((await _screen.picture(display)).data) > 1000
+        assert len((await screen.picture(display)).data) > 1000
         authority = Path(display.environment["XAUTHORITY"])
         assert all(path.stat().st_mode & 0o077 == 0 for path in (authority, authority.parent))
 
@@ -133,7 +134,7 @@ async def test_an_engine_that_is_killed_leaves_no_display(tmp_path: Path) -> Non
 async def test_programs_that_are_missing_are_named_with_the_way_to_install_them(
     isolation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_bwrap, "_SEARCH_PATH", "/opt/empty")
+    monkeypatch.setattr(bwrap, "_SEARCH_PATH", "/opt/empty")
     monkeypatch.setenv("PATH", "/opt/empty")
     kind = Isolation("none") if isolation == "none" else Isolation()
 
@@ -181,19 +182,19 @@ async def test_without_pillow_there_is_no_jpeg(
     monkeypatch.setattr(importlib.util, "find_spec", without)
     async with sandbox_in(tmp_path) as sandbox:
         with pytest.raises(ToolFailure, match="pip install pillow"):
-            await _screen.picture(Display(sandbox, {}, 1), "jpeg")
+            await screen.picture(Display(sandbox, {}, 1), "jpeg")
 
 
 async def test_pictures_end_with_their_time_and_make_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentbay.local._screen_links._MOST", 250)
+    monkeypatch.setattr("agentbay.local._desktop.screen_links._MOST", 250)
     links = ScreenLinks(tmp_path / "kept")
     names = [(await links.add(bytes([number]) * 100)).rpartition("/")[2] for number in range(3)]
 
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == sorted(names[1:])
 
-    monkeypatch.setattr("agentbay.local._screen_links._VALIDITY", -1.0)
+    monkeypatch.setattr("agentbay.local._desktop.screen_links._VALIDITY", -1.0)
     await links.add(b"late")
     await links.add(b"x" * 200)
     assert len(list((tmp_path / "kept").iterdir())) == 1
@@ -204,7 +205,7 @@ async def test_pictures_outlive_their_session_and_not_their_engine(tmp_path: Pat
     async with engine_running(EngineOptions(tmp_path)) as engine:
         sandbox = await engine.start_sandbox()
         try:
-            address = await sandbox.publish((await _screen.picture(await ensure(sandbox))).data)
+            address = await sandbox.publish((await screen.picture(await ensure(sandbox))).data)
         finally:
             await sandbox.close()
         async with httpx.AsyncClient() as client:
@@ -224,45 +225,45 @@ async def test_a_sandbox_of_no_engine_has_no_addresses(tmp_path: Path) -> None:
 def test_every_key_of_the_table_has_a_name_on_the_display() -> None:
     names = {key_names.key_name(spelling) for spelling in key_names._NAMES}
 
-    assert all(_keyboard.keysym(name) for name in names)
-    assert _keyboard.keysym("PageUp") == "Prior"
-    assert all(_keyboard.keysym(letter) for letter in string.printable[:95])
+    assert all(keyboard.keysym(name) for name in names)
+    assert keyboard.keysym("PageUp") == "Prior"
+    assert all(keyboard.keysym(letter) for letter in string.printable[:95])
     for unknown in ("", "Foo", "ä", "\n", "aa", "ctrl"):
         with pytest.raises(ToolFailure, match="no key"):
-            _keyboard.keysym(unknown)
+            keyboard.keysym(unknown)
 
 
 def test_a_text_is_typed_in_portions_that_the_keyboard_has_room_for() -> None:
     many = "".join(map(chr, range(0x4E00, 0x4E00 + 500)))
     for text in ("", "plain", "x" * 2000, many, many[:3] * 700, "aä" * 300):
-        portions = list(_keyboard.portions(text))
+        portions = list(keyboard.portions(text))
         assert "".join(portions) == text
-        assert all(0 < len(portion) <= _keyboard._MOST for portion in portions)
+        assert all(0 < len(portion) <= keyboard._MOST for portion in portions)
         foreign = [{c for c in portion if not c.isascii()} for portion in portions]
-        assert all(len(found) <= _keyboard._MOST_FOREIGN for found in foreign)
-    assert len(list(_keyboard.portions("x" * 2000))) == 4
+        assert all(len(found) <= keyboard._MOST_FOREIGN for found in foreign)
+    assert len(list(keyboard.portions("x" * 2000))) == 4
 
 
 @needs_desktop
 async def test_characters_stay_on_their_keys_as_long_as_there_is_room(tmp_path: Path) -> None:
     async with sandbox_in(tmp_path) as sandbox:
         display = await ensure(sandbox)
-        keyboard, half = _keyboard.Keyboard(), _keyboard._MOST_FOREIGN
+        keys, half = keyboard.Keyboard(), keyboard._MOST_FOREIGN
         first, second, third = (
             "".join(chr(0x4E00 + begin + number) for number in range(half))
             for begin in (0, 100, 200)
         )
 
-        await keyboard.learn(display, first)
-        before = dict(keyboard._keys)
-        await keyboard.learn(display, second)
-        assert before.items() <= keyboard._keys.items()
-        await keyboard.learn(display, first[:5])
-        await keyboard.learn(display, third)
+        await keys.learn(display, first)
+        before = dict(keys._keys)
+        await keys.learn(display, second)
+        assert before.items() <= keys._keys.items()
+        await keys.learn(display, first[:5])
+        await keys.learn(display, third)
 
-        kept = keyboard._keys
+        kept = keys._keys
         assert all(kept[name] == before[name] for name in _names(first[:5]))
-        assert len(set(kept.values())) == len(kept) <= len(_keyboard._SPARE)
+        assert len(set(kept.values())) == len(kept) <= len(keyboard._SPARE)
         layout = await display.run("xkbcomp", "-w0", display.environment["DISPLAY"], "-")
         assert all(name in layout for name in _names(first[:5] + third))
 

@@ -20,8 +20,8 @@ import pytest
 
 from agentbay.local import _file_links
 from agentbay.local._file_links import PREFIX, FileLinks, Method
-from agentbay.local._quota import Quota
-from agentbay.local._store import Store
+from agentbay.local._storage.quota import Quota
+from agentbay.local._storage.store import Store
 from agentbay.local.links import LinkServer
 
 CONTENT = bytes(range(256)) * 16

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from agentbay.local._errors import ToolFailure
-from agentbay.local._guest_wire import (
+from agentbay.local._sandbox.guest_wire import (
     BODY_LIMIT,
     LINE_LIMIT,
     ConnectionLost,

@@ -15,9 +15,10 @@ import anyio
 import pytest
 
 from agentbay.errors import InvalidInputError
-from agentbay.local import _bwrap, _interpreters
+from agentbay.local import _interpreters
 from agentbay.local._errors import EngineError, ToolFailure
 from agentbay.local._interpreters import Ended, Interpreter
+from agentbay.local._sandbox import bwrap
 from agentbay.local.code import run_code, run_streaming
 from agentbay.local.guest.kernels.kernel import KernelError
 from agentbay.local.guest.kernels.node import Node
@@ -217,7 +218,7 @@ async def test_without_jupyter_python_is_refused_with_the_remedy(
     monkeypatch.setattr(importlib.util, "find_spec", find_spec)
     with pytest.raises(ToolFailure, match=r"pip install .agentbay-sdk\[local\]"):
         await python(sandbox, "1")
-    assert _bwrap.jupyter_packages() is None
+    assert bwrap.jupyter_packages() is None
 
 
 def test_without_node_javascript_is_refused_with_the_remedy(
@@ -236,7 +237,7 @@ def test_node_outside_of_the_system_is_bound_as_one_file(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert _bwrap._program_binds()["/run/agentbay/node"] == program
+    assert bwrap._program_binds()["/run/agentbay/node"] == program
 
 
 class Peer:

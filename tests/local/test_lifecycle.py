@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from agentbay.local import engine as engines
-from agentbay.local._bwrap import Isolation
 from agentbay.local._errors import EngineError
 from agentbay.local._life import Lifetime
+from agentbay.local._sandbox.bwrap import Isolation
 from agentbay.local.engine import EngineOptions
 
 from .engines import Requests, engine_requests

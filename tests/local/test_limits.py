@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from agentbay.errors import ConfigError
-from agentbay.local._limits import Limits
+from agentbay.local._sandbox.limits import Limits
 from agentbay.local.sandbox import Isolation, Sandbox
 
 from .sandboxes import processes_with, run, until

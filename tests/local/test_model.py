@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from agentbay.local import _model
 from agentbay.local._errors import ToolFailure
-from agentbay.local._model import Model
-from agentbay.local._operator_schema import check_data
+from agentbay.local._operator import model
+from agentbay.local._operator.model import Model
+from agentbay.local._operator.schema import check_data
 from agentbay.protocol._wire import WireError, decode
 
 from .model_server import KEY, Raw, model_endpoint
@@ -26,7 +26,7 @@ def number(data: Any) -> int:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_model, "_PAUSE", 0.01)
+    monkeypatch.setattr(model, "_PAUSE", 0.01)
 
 
 def completion(text: str) -> str:

@@ -19,9 +19,9 @@ import anyio.abc
 import attrs
 import pytest
 
-from agentbay.local import _network
 from agentbay.local._errors import EngineError
-from agentbay.local._network import Helper, attach, find_helper, missing, resolv_conf
+from agentbay.local._sandbox import network
+from agentbay.local._sandbox.network import Helper, attach, find_helper, missing, resolv_conf
 from agentbay.local.sandbox import Isolation, Sandbox
 
 from .sandboxes import run
@@ -124,7 +124,7 @@ def bwrap_command(targets: str, *, status: int, gate: int) -> list[str]:
         pytest.skip("bubblewrap is not installed")
     command = [bwrap, "--json-status-fd", str(status), "--block-fd", str(gate), "--cap-drop", "ALL"]
     if os.geteuid() != 0:
-        command += ["--unshare-user", "--disable-userns", "--uid", "64999", "--gid", "64999"]
+        command += ["--unshare-user", "--disable-userns", "--uid", "65536", "--gid", "65536"]
     command += ["--unshare-pid", "--unshare-net", "--die-with-parent", "--as-pid-1"]
     command += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
     return [*command, sys.executable, "-I", "-S", "-c", PROBE, targets]
@@ -274,7 +274,7 @@ async def test_two_sandboxes_have_networks_of_their_own(helper: Helper) -> None:
 async def test_a_session_has_its_network_when_its_guest_answers(
     helper: Helper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_network, "find_helper", lambda: helper)
+    monkeypatch.setattr(network, "find_helper", lambda: helper)
     sandbox = await Sandbox.start(tmp_path / "session", "s-1", Isolation())
     try:
         assert "tap0" in (await run(sandbox, "cat /proc/net/route")).stdout
@@ -295,7 +295,7 @@ async def test_closing_the_helper_leaves_no_process(helper: Helper) -> None:
 
 ENGINE = """
 import os, sys, anyio
-from agentbay.local._network import Helper, attach
+from agentbay.local._sandbox.network import Helper, attach
 async def main():
     await attach(int(sys.argv[1]), helper=Helper(*sys.argv[2:]))
     print("ready", end="", flush=True)
@@ -328,7 +328,7 @@ async def test_a_helper_that_fails_is_an_error_with_its_words(tmp_path: Path) ->
 async def test_a_helper_that_is_never_ready_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_network, "_READY_LIMIT", 0.2)
+    monkeypatch.setattr(network, "_READY_LIMIT", 0.2)
     before = descendants(os.getpid())
     with pytest.raises(EngineError, match="not ready"):
         await attach(os.getpid(), helper=fake_helper(tmp_path, "exec sleep 60"))
@@ -368,7 +368,7 @@ def test_without_the_device_there_is_no_helper(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = str(tmp_path / "tun")
-    monkeypatch.setattr(_network, "_TUN", device)
+    monkeypatch.setattr(network, "_TUN", device)
     assert find_helper() is None
     assert device in missing()
 

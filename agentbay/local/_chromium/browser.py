@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.abc
 
-from ..errors import InvalidInputError
-from ..protocol.browser import BROWSER_DATA_PATH, FINGERPRINT_FILE
-from ..protocol.contexts import PersistenceItem
-from ..protocol.fingerprint import FingerprintFormat
-from ._browser_link import CdpLink
-from ._browser_looks import Look, look_of
-from ._browser_options import Proxy, Wanted
-from ._browser_parts import default_page, extension_switches, forwarder
-from ._browser_recording import RECORD_PATH, Recording
-from ._browser_targets import Targets
-from ._cdp import Address, BrowserLost, Cdp
-from ._chromium import Chromium, command_line
-from ._chromium_program import required_chromium, version_of
-from ._errors import EngineError, ToolFailure
-from ._link_exchange import RefusedError
-from ._operator_tasks import Tasks
-from ._threads import in_thread
-from ._transfers import below
-from .links import LinkServer
+from ...errors import InvalidInputError
+from ...protocol.browser import BROWSER_DATA_PATH, FINGERPRINT_FILE
+from ...protocol.contexts import PersistenceItem
+from ...protocol.fingerprint import FingerprintFormat
+from .._errors import EngineError, ToolFailure
+from .._link_exchange import RefusedError
+from .._operator.tasks import Tasks
+from .._storage.transfers import below
+from .._threads import in_thread
+from ..links import LinkServer
+from .cdp import Address, BrowserLost, Cdp
+from .link import CdpLink
+from .looks import Look, look_of
+from .options import Proxy, Wanted
+from .parts import default_page, extension_switches, forwarder
+from .process import Chromium, command_line
+from .program import required_chromium, version_of
+from .recording import RECORD_PATH, Recording
+from .targets import Targets
 
 if TYPE_CHECKING:
-    from .engine import Engine
-    from .sandbox import Sandbox
-    from .session import LocalSession
+    from ..engine import Engine
+    from ..sandbox import Sandbox
+    from ..session import LocalSession
 
 # Seconds: for contexts on their way to the session, for pages to look as they should, and for a
 # browser that is started or stopped by somebody else.

@@ -22,10 +22,10 @@ from wsproto import ConnectionType, WSConnection
 from wsproto import events as frames
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from ._errors import ToolFailure
+from .._errors import ToolFailure
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from ..sandbox import Sandbox
 
 _log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ import anyio
 import anyio.abc
 import h11
 
-from ._cdp import Address
-from ._link_exchange import BROKEN, Client, Link, Peer, RefusedError, pass_on
-from ._link_headers import Place, upgrade
+from .._link_exchange import BROKEN, Client, Link, Peer, RefusedError, pass_on
+from .._link_headers import Place, upgrade
+from .cdp import Address
 
 _Connect = Callable[[int], Awaitable[anyio.abc.ByteStream]]
 

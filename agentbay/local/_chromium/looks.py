@@ -12,10 +12,10 @@ from typing import Any
 
 import attrs
 
-from ..protocol.browser import BrowserFingerprint, BrowserOption
-from ..protocol.fingerprint import FingerprintFormat, UserAgentData
-from ._display import HEIGHT, WIDTH
-from ._errors import EngineError
+from ...protocol.browser import BrowserFingerprint, BrowserOption
+from ...protocol.fingerprint import FingerprintFormat, UserAgentData
+from .._desktop.display import HEIGHT, WIDTH
+from .._errors import EngineError
 
 _DEFAULT_WINDOW = (1920, 1080)
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..errors import InvalidInputError
-from ..protocol.browser import BrowserOption, BrowserProxy
-from ._errors import EngineError
+from ...errors import InvalidInputError
+from ...protocol.browser import BrowserOption, BrowserProxy
+from .._errors import EngineError
 
 # What would break the engine's hold on the browser, and what has an option of its own.
 _RESERVED = {

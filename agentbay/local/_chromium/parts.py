@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.abc
 
-from ..protocol._wire import WireError, decode
-from ._browser_options import Proxy
-from ._cdp import Address, Cdp
-from ._chromium_program import is_branded
-from ._errors import EngineError, ToolFailure
+from ...protocol._wire import WireError, decode
+from .._errors import EngineError, ToolFailure
+from .cdp import Address, Cdp
+from .options import Proxy
+from .program import is_branded
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from ..sandbox import Sandbox
 
 _log = logging.getLogger(__name__)
 

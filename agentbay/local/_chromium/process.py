@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
-from ..protocol._wire import WireError, decode
-from ..protocol.browser import BROWSER_DATA_PATH
-from ._cdp import Address, BrowserLost, Cdp
-from ._errors import EngineError, ToolFailure
+from ...protocol._wire import WireError, decode
+from ...protocol.browser import BROWSER_DATA_PATH
+from .._errors import EngineError, ToolFailure
+from .cdp import Address, BrowserLost, Cdp
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from ..sandbox import Sandbox
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ._errors import EngineError
+from .._errors import EngineError
 
 SETTING = "AGENTBAY_LOCAL_CHROMIUM"
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import attrs
 
-from ._browser_targets import attached
-from ._cdp import BrowserLost, Cdp, Event
-from ._errors import EngineError, ToolFailure
+from .._errors import EngineError, ToolFailure
+from .cdp import BrowserLost, Cdp, Event
+from .targets import attached
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from ..sandbox import Sandbox
 
 _log = logging.getLogger(__name__)
 

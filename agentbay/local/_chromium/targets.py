@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import anyio
 
-from ._browser_looks import Look
-from ._cdp import BrowserLost, Cdp, CdpRefused, Event
-from ._errors import ToolFailure
+from .._errors import ToolFailure
+from .cdp import BrowserLost, Cdp, CdpRefused, Event
+from .looks import Look
 
 _log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from typing import TypeVar
 import anyio
 import attrs
 
-from ..protocol._wire import WireError, decode
-from ..protocol.application import Process
-from ._display import Display
-from ._errors import ToolFailure
-from ._guest_frames import Talk
-from ._windows import seen
-from .sandbox import Sandbox
+from ...protocol._wire import WireError, decode
+from ...protocol.application import Process
+from .._errors import ToolFailure
+from .._sandbox.guest_frames import Talk
+from ..sandbox import Sandbox
+from .display import Display
+from .windows import seen
 
 T = TypeVar("T")
 

@@ -18,10 +18,10 @@ import shlex
 
 import attrs
 
-from ..protocol._wire import WireError, decode
-from ._errors import ToolFailure
-from ._output import command_output
-from .sandbox import Sandbox
+from ...protocol._wire import WireError, decode
+from .._errors import ToolFailure
+from .._output import command_output
+from ..sandbox import Sandbox
 
 # Pixels. Screenshots have this size, and coordinates count in it.
 WIDTH, HEIGHT = 1280, 720

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 
 import anyio
 
-from ._display import Display
-from ._errors import ToolFailure
+from .._errors import ToolFailure
+from .display import Display
 
 # Keys for the media of a machine that has none, by their names in xkeyboard-config.
 _SPARE = [f"I{number}" for number in (120, *range(147, 191), *range(208, 256))]

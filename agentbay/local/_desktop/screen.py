@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import io
 
-from ..protocol._images import JPEG, PNG, Image
-from ._display import Display
-from ._errors import ToolFailure
-from ._threads import in_thread
+from ...protocol._images import JPEG, PNG, Image
+from .._errors import ToolFailure
+from .._threads import in_thread
+from .display import Display
 
 _LIMIT = 30.0
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import attrs
 import h11
 
-from ._link_exchange import Client, RefusedError
-from ._threads import in_thread
+from .._link_exchange import Client, RefusedError
+from .._threads import in_thread
 
 PREFIX = "screenshots"
 

@@ -6,11 +6,11 @@ from typing import Protocol, cast
 
 import attrs
 
-from ..protocol._wire import WireError, decode, from_json
-from . import computer
-from ._display import Display, ensure
-from ._screen import picture
-from .sandbox import Sandbox
+from ...protocol._wire import WireError, decode, from_json
+from .. import computer
+from ..sandbox import Sandbox
+from .display import Display, ensure
+from .screen import picture
 
 # Characters of a message, events in it, and steps of the wheel in one event.
 LONGEST_MESSAGE = 16 * 1024

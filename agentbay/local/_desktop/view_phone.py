@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._phones import BACK, DELETE, ENTER, HOME, Phone
-from ._view_input import Event, Hands
+from .._phone.phones import BACK, DELETE, ENTER, HOME, Phone
+from .view_input import Event, Hands
 
 # Milliseconds that a drag with the mouse takes on the device.
 _SWIPE = 300

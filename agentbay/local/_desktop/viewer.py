@@ -10,12 +10,12 @@ import anyio
 import anyio.abc
 import attrs
 
-from ..protocol._wire import WireError
-from ._errors import EngineError, ToolFailure
-from ._life import Life
-from ._link_exchange import BROKEN
-from ._view_input import Event, Hands, read_events
-from ._websocket import Socket
+from ...protocol._wire import WireError
+from .._errors import EngineError, ToolFailure
+from .._life import Life
+from .._link_exchange import BROKEN
+from .._websocket import Socket
+from .view_input import Event, Hands, read_events
 
 _log = logging.getLogger(__name__)
 

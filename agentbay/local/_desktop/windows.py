@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 import anyio
 import attrs
 
-from ..protocol._wire import WireError, decode
-from ..protocol.window import Window
-from ._display import INSTALL, Display
-from ._errors import ToolFailure
-from .sandbox import Sandbox
+from ...protocol._wire import WireError, decode
+from ...protocol.window import Window
+from .._errors import ToolFailure
+from ..sandbox import Sandbox
+from .display import INSTALL, Display
 
 # Seconds for the programs that are asked; for a change to show, and between two looks at it.
 _LIMIT = 10.0

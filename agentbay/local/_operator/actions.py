@@ -6,12 +6,12 @@ from typing import Any
 
 import attrs
 
-from ..protocol._wire import named
-from . import _operator_scripts as scripts
-from ._errors import ToolFailure
-from ._operator_input import Keyboard, Mouse, Place, Spot, ready
-from ._operator_methods import Nothing, Step, method
-from ._operator_pages import at_rest
+from ...protocol._wire import named
+from .._errors import ToolFailure
+from . import scripts
+from .input import Keyboard, Mouse, Place, Spot, ready
+from .methods import Nothing, Step, method
+from .pages import at_rest
 
 # -- arguments -------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 
-from ..protocol._wire import WireError, decode
-from ._errors import ToolFailure
-from ._operator_methods import canonical, read_arguments
-from ._operator_schema import check_data
-from ._operator_snapshot import Snapshot
+from ...protocol._wire import WireError, decode
+from .._errors import ToolFailure
+from .methods import canonical, read_arguments
+from .schema import check_data
+from .snapshot import Snapshot
 
 
 @attrs.frozen

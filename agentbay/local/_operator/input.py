@@ -7,11 +7,11 @@ from typing import Any, cast
 import anyio
 import attrs
 
-from . import _operator_scripts as scripts
-from ._cdp import BrowserLost, CdpRefused
-from ._errors import ToolFailure
-from ._operator_keys import Key, keys_of, written_with
-from ._operator_page import Element, Page
+from .._chromium.cdp import BrowserLost, CdpRefused
+from .._errors import ToolFailure
+from . import scripts
+from .keys import Key, keys_of, written_with
+from .page import Element, Page
 
 # Seconds between two looks at an element that is not ready.
 _PAUSE = 0.1

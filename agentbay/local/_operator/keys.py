@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from ._errors import ToolFailure
+from .._errors import ToolFailure
 
 
 @attrs.frozen

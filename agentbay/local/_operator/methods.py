@@ -8,11 +8,11 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from ..protocol._wire import WireError, decode, fields
-from ._errors import ToolFailure
-from ._operator_input import Place
-from ._operator_page import Page
-from ._operator_pages import settled
+from ...protocol._wire import WireError, decode, fields
+from .._errors import ToolFailure
+from .input import Place
+from .page import Page
+from .pages import settled
 
 A = TypeVar("A")
 

@@ -14,9 +14,9 @@ import anyio
 import attrs
 import httpx
 
-from ..protocol._wire import WireError, decode, from_json, named
-from ._errors import ToolFailure
-from ._threads import in_thread
+from ...protocol._wire import WireError, decode, from_json, named
+from .._errors import ToolFailure
+from .._threads import in_thread
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 import anyio
 import attrs
 
-from ..errors import AgentBayError
-from . import _operator_scripts as scripts
-from ._cdp import Cdp, CdpRefused
-from ._errors import ToolFailure
+from ...errors import AgentBayError
+from .._chromium.cdp import Cdp, CdpRefused
+from .._errors import ToolFailure
+from . import scripts
 
 # The name of the world in which scripts of the operator run.
 _WORLD = "agentbay"

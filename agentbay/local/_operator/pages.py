@@ -8,12 +8,12 @@ from typing import Any, TypeVar, cast
 import anyio
 import attrs
 
-from ..errors import AgentBayError
-from . import _operator_scripts as scripts
-from ._cdp import BrowserLost, Cdp, CdpRefused, Events
-from ._errors import ToolFailure
-from ._operator_page import Page
-from .sandbox import Sandbox
+from ...errors import AgentBayError
+from .._chromium.cdp import BrowserLost, Cdp, CdpRefused, Events
+from .._errors import ToolFailure
+from ..sandbox import Sandbox
+from . import scripts
+from .page import Page
 
 T = TypeVar("T")
 

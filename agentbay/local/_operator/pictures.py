@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..protocol.browser_operator import TakePicture
-from ._errors import ToolFailure
-from ._operator_page import Page
+from ...protocol.browser_operator import TakePicture
+from .._errors import ToolFailure
+from .page import Page
 
 # Pixels: taller pictures take the memory of the whole session.
 _TALLEST = 32_000

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sized
 from typing import Any, cast
 
-from ..protocol._wire import WireError, shape
+from ...protocol._wire import WireError, shape
 
 # Schemas that refer to themselves may be followed this deep.
 _DEEPEST = 64

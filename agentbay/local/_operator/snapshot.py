@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import attrs
 
-from ._cdp import CdpRefused
-from ._errors import ToolFailure
-from ._operator_page import Element, Frame, Page
+from .._chromium.cdp import CdpRefused
+from .._errors import ToolFailure
+from .page import Element, Frame, Page
 
 # Characters of the text, of a name and an address in it; embedded pages inside of each other.
 _LONGEST, _LONGEST_NAME, _LONGEST_URL, _DEEPEST = 60_000, 300, 200, 5

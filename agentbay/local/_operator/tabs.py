@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import attrs
 
-from ..protocol._wire import named, to_json
-from ._errors import ToolFailure
-from ._operator_methods import Nothing, Step, method
-from ._operator_page import Page
-from ._operator_pages import check_address, navigate, open_tab, tabs
+from ...protocol._wire import named, to_json
+from .._errors import ToolFailure
+from .methods import Nothing, Step, method
+from .page import Page
+from .pages import check_address, navigate, open_tab, tabs
 
 
 @attrs.frozen

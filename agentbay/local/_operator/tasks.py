@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import attrs
 
-from ..errors import AgentBayError
-from ._errors import ToolFailure
+from ...errors import AgentBayError
+from .._errors import ToolFailure
 
 # Tasks of one session that may go on at once, and those whose results are kept.
 _MOST_RUNNING, _MOST_KEPT = 8, 100

@@ -13,18 +13,18 @@ from typing import Any, cast
 import anyio
 import attrs
 
-from ..protocol._wire import to_json
-from ..protocol.browser_operator import Act, Extract, Observe, ObserveAtOnce, ObserveResult
-from . import _operator_scripts as scripts
-from ._errors import ToolFailure
-from ._model import ANSWER_LIMIT, Message, Model
-from ._operator_answers import Found, Move, Reader
-from ._operator_input import Place
-from ._operator_methods import Step, canonical, descriptions, perform
-from ._operator_page import Page
-from ._operator_pages import at_rest
-from ._operator_pictures import picture_for_model
-from ._operator_snapshot import CUT, Numbered, Snapshot, take_snapshot
+from ...protocol._wire import to_json
+from ...protocol.browser_operator import Act, Extract, Observe, ObserveAtOnce, ObserveResult
+from .._errors import ToolFailure
+from . import scripts
+from .answers import Found, Move, Reader
+from .input import Place
+from .methods import Step, canonical, descriptions, perform
+from .model import ANSWER_LIMIT, Message, Model
+from .page import Page
+from .pages import at_rest
+from .pictures import picture_for_model
+from .snapshot import CUT, Numbered, Snapshot, take_snapshot
 
 # Steps of one action, and how many of them may fail in a row.
 _MOST_STEPS, _MOST_FAILURES = 25, 3

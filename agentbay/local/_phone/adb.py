@@ -11,9 +11,9 @@ from collections.abc import Collection
 import anyio
 import attrs
 
-from ..protocol.application import InstalledApp, Process
-from ._errors import ToolFailure
-from ._phones import Said, no_device
+from ...protocol.application import InstalledApp, Process
+from .._errors import ToolFailure
+from .phones import Said, no_device
 
 # Seconds for one command, and characters of what it says when it fails.
 _LIMIT, _SHOWN = 30.0, 400

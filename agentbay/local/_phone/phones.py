@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from ..protocol.application import InstalledApp, Process
-from ..protocol.ui import UIElement
-from ._errors import EngineError, ToolFailure
-from .sandbox import Sandbox
+from ...protocol.application import InstalledApp, Process
+from ...protocol.ui import UIElement
+from .._errors import EngineError, ToolFailure
+from ..sandbox import Sandbox
 
 SCRIPT = "AGENTBAY_LOCAL_PHONE"
 
@@ -99,15 +99,15 @@ async def take(sandbox: Sandbox, *, scripted: bool) -> Phone:
     """
     # Not at the top: both need what only mobile sessions do.
     if path := os.environ.get(SCRIPT, "").strip():
-        from ._phone_script import ScriptedPhone
+        from .script import ScriptedPhone
 
         sandbox.phone = await ScriptedPhone.load(path)
         return sandbox.phone
     if scripted:
         raise EngineError("NoDevice", f"there is no scripted phone: {SCRIPT} names its file")
-    from . import _phone_adb
+    from . import adb
 
-    devices = await _phone_adb.list_devices()
+    devices = await adb.list_devices()
     held = {serial for owner, serial in _taken.items() if owner.alive}
     # Nothing is awaited from here to the note that it is taken.
     _taken[sandbox] = serial = devices.pick(held)

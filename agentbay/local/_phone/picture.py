@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from ..errors import InvalidInputError
+from ...errors import InvalidInputError
 
 _LARGEST_FONT, _SMALLEST_FONT = 40, 10
 _DARK, _LIGHT = "#101010", "#ffffff"

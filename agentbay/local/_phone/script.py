@@ -12,12 +12,12 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import InvalidInputError
-from ..protocol.application import InstalledApp, Process
-from ._errors import EngineError, ToolFailure
-from ._phone_file import App, Element, Rule, Screen, Script, read_script
-from ._phones import BACK, DELETE, ENTER, HOME, SCRIPT, Said
-from ._threads import in_thread
+from ...errors import InvalidInputError
+from ...protocol.application import InstalledApp, Process
+from .._errors import EngineError, ToolFailure
+from .._threads import in_thread
+from .phones import BACK, DELETE, ENTER, HOME, SCRIPT, Said
+from .script_file import App, Element, Rule, Screen, Script, read_script
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class ScriptedPhone:
             reason = "a scripted phone is drawn with Pillow: `pip install pillow`"
             raise EngineError("InvalidPhone", reason)
         # Not at the top: it needs Pillow.
-        from ._phone_picture import check_color
+        from .picture import check_color
 
         try:
             text = await in_thread(_read, name)
@@ -179,7 +179,7 @@ class ScriptedPhone:
 
     async def picture(self) -> bytes:
         # Not at the top: it needs Pillow.
-        from ._phone_picture import Box, draw
+        from .picture import Box, draw
 
         boxes = [
             Box(element.bounds, element.color, self._text_of(element), element.input)

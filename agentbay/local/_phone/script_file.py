@@ -45,8 +45,8 @@ from typing import Any
 
 import attrs
 
-from ..errors import InvalidInputError
-from ..protocol._wire import decode
+from ...errors import InvalidInputError
+from ...protocol._wire import decode
 
 _DIRECTIONS = ("up", "down", "left", "right")
 

@@ -17,8 +17,8 @@ from typing import Literal
 
 import attrs
 
-from ._chromium_program import chromium_directories
-from ._errors import EngineError
+from .._chromium.program import chromium_directories
+from .._errors import EngineError
 
 # The users of sessions; nobody on the host has these ids. Most containers without a root of the
 # host have ids below 65,536 only, of which the last ones are for programs to take.
@@ -136,7 +136,7 @@ def guest_command(directory: str) -> list[str]:
 
 def guest_directory() -> Path:
     """Where the guest's source is on the host."""
-    directory = Path(__file__).resolve().parent / "guest"
+    directory = Path(__file__).resolve().parent.parent / "guest"
     _compile_once(directory)
     return directory
 

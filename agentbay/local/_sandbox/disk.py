@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 
-from ._errors import EngineError, ToolFailure
-from ._threads import in_thread
+from .._errors import EngineError, ToolFailure
+from .._threads import in_thread
 
 if TYPE_CHECKING:
-    from .engine import Engine
-    from .session import LocalSession
+    from ..engine import Engine
+    from ..session import LocalSession
 
 _log = logging.getLogger(__name__)
 

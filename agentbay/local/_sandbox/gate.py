@@ -7,7 +7,7 @@ import os
 
 import anyio
 
-from ._guest_wire import ConnectionLost
+from .guest_wire import ConnectionLost
 
 
 class Gate:

@@ -10,9 +10,9 @@ import socket
 
 import anyio
 
-from ._errors import ToolFailure
-from ._guest_wire import ConnectionLost, parse_reply
-from .guest.frames import HEAD, LONGEST, pack, take
+from .._errors import ToolFailure
+from ..guest.frames import HEAD, LONGEST, pack, take
+from .guest_wire import ConnectionLost, parse_reply
 
 _CHUNK = 64 * 1024
 

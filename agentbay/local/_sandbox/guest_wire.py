@@ -15,7 +15,7 @@ from typing import Any, cast
 import anyio
 import attrs
 
-from ._errors import ToolFailure
+from .._errors import ToolFailure
 
 LINE_LIMIT = 4 * 1024 * 1024
 BODY_LIMIT = 64 * 1024 * 1024

@@ -8,7 +8,7 @@ import re
 
 import attrs
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 
 _GIB = 1 << 30
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": _GIB}

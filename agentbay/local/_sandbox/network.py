@@ -21,7 +21,7 @@ import anyio
 import anyio.abc
 import attrs
 
-from ._errors import EngineError
+from .._errors import EngineError
 
 _READY_LIMIT = 5.0
 _END_LIMIT = 2.0

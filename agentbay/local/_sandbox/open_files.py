@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 
-from ._errors import EngineError
+from .._errors import EngineError
 
 # A session takes three while nobody uses it. Calls, transfers and ends need some for a moment.
 _RESERVE = 128

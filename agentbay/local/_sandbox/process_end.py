@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from ._threads import in_thread
+from .._threads import in_thread
 
 
 async def ended(process: subprocess.Popen[bytes], limit: float) -> bool:

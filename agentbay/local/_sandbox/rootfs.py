@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ._bwrap import HOME, shell
+from .bwrap import HOME, shell
 
 _DIRECTORIES = (
     "etc", "home", HOME[1:], "root", "opt", "srv", "mnt", "run", "var", "var/lib",

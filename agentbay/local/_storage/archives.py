@@ -6,10 +6,10 @@ import gzip
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 
-from ._blobs import BlobWriter
-from ._entries import ARCHIVE, Entry, displaced
-from ._store import Store
-from .guest.tarstream import END, Member, Reader, encode, padding
+from ..guest.tarstream import END, Member, Reader, encode, padding
+from .blobs import BlobWriter
+from .entries import ARCHIVE, Entry, displaced
+from .store import Store
 
 _SUFFIX = ".tar.gz"
 _WHOLE = "archive"

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from ._errors import EngineError
-from ._quota import check_room
-from .guest.cloning import clone
+from .._errors import EngineError
+from ..guest.cloning import clone
+from .quota import check_room
 
 # Contents up to this size are hashed before anything is written: most of a tree is known already.
 _SMALL = 1024 * 1024

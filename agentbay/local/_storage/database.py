@@ -10,8 +10,8 @@ from itertools import chain
 from pathlib import Path
 from threading import RLock
 
-from ._blobs import sync_directory
-from ._errors import EngineError
+from .._errors import EngineError
+from .blobs import sync_directory
 
 # Another process may be in a transaction; none takes anywhere near this long.
 _PATIENCE = 30.0

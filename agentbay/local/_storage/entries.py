@@ -7,8 +7,8 @@ from typing import Literal
 
 import attrs
 
-from ._errors import EngineError
-from .guest.tarstream import DIRECTORY, FILE, SYMLINK, encode_text, is_tree_path
+from .._errors import EngineError
+from ..guest.tarstream import DIRECTORY, FILE, SYMLINK, encode_text, is_tree_path
 
 _MOST_INTEGER = 2**63 - 1
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from ._entries import Entry
-from ._errors import EngineError
-from ._quota import forget_before
-from .guest.tarstream import decode_text, encode_text
+from .._errors import EngineError
+from ..guest.tarstream import decode_text, encode_text
+from .entries import Entry
+from .quota import forget_before
 
 # The columns of an entry, and how they are read and written.
 COLUMNS = "path, kind, mode, mtime_ns, size, blob, target, origin, changed"

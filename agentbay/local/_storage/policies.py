@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 
-from ..protocol.contexts import PersistenceItem
-from ..protocol.sync_policy import SyncPolicy, UploadMode
-from ._errors import EngineError
-from ._store import Store
-from .guest.selection import Selection
+from ...protocol.contexts import PersistenceItem
+from ...protocol.sync_policy import SyncPolicy, UploadMode
+from .._errors import EngineError
+from ..guest.selection import Selection
+from .store import Store
 
 _DAY = 24 * 3600
 _FOREVER = "Lifecycle_Forever"

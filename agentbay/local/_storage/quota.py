@@ -6,8 +6,8 @@ import sqlite3
 
 import attrs
 
-from ._errors import EngineError
-from ._limits import size_from_environment
+from .._errors import EngineError
+from .._sandbox.limits import size_from_environment
 
 _TOTAL, _CONTEXT = "AGENTBAY_LOCAL_QUOTA", "AGENTBAY_LOCAL_CONTEXT_QUOTA"
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 import attrs
 
-from ._entries import invalid
-from ._errors import EngineError
+from .._errors import EngineError
+from .entries import invalid
 
 COLUMNS = "id, name, created, last_used"
 

@@ -6,8 +6,8 @@ import sqlite3
 import time
 from collections.abc import Mapping
 
-from ._entries import at_or_below
-from .guest.tarstream import DIRECTORY, decode_text, encode_text
+from ..guest.tarstream import DIRECTORY, decode_text, encode_text
+from .entries import at_or_below
 
 # Files that the engine keeps for a session that never came to an end go after so many seconds.
 _ABANDONED = 30 * 24 * 3600

@@ -13,15 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from . import _history, _recycling, _rows
-from ._blobs import Blobs, BlobWriter
-from ._database import Database
-from ._entries import PUT, Entry, at_or_below, displaced, invalid, parents, tree_of
-from ._errors import EngineError
-from ._history import COLUMNS, PLACES, Version, columns_of
-from ._quota import Quota, forget_before
-from ._rows import ContextRow
-from .guest.tarstream import DIRECTORY, decode_text, encode_text
+from .._errors import EngineError
+from ..guest.tarstream import DIRECTORY, decode_text, encode_text
+from . import history, records, recycling
+from .blobs import Blobs, BlobWriter
+from .database import Database
+from .entries import PUT, Entry, at_or_below, displaced, invalid, parents, tree_of
+from .history import COLUMNS, PLACES, Version, columns_of
+from .quota import Quota, forget_before
+from .records import ContextRow
 
 __all__ = ["ContextRow", "Entry", "Store", "Version"]
 
@@ -62,16 +62,16 @@ class Store:
 
         One that is internal is not listed, has no older versions, and does not last.
         """
-        _rows.check_name(name)
-        identifier = _rows.make_id()
-        moment = _rows.now()
+        records.check_name(name)
+        identifier = records.make_id()
+        moment = records.now()
         with self._database.writing() as database:
             database.execute(
-                f"INSERT INTO contexts ({_rows.COLUMNS}, internal) VALUES (?, ?, ?, ?, ?)"
+                f"INSERT INTO contexts ({records.COLUMNS}, internal) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (name) DO NOTHING",
                 (identifier, name, moment, moment, internal),
             )
-            return _rows.find(database, "name", name)
+            return records.find(database, "name", name)
 
     def get_context(self, id: str | None = None, name: str | None = None) -> ContextRow | None:
         """Return the context that has this id, this name, or both when both are given."""
@@ -79,9 +79,9 @@ class Store:
             raise invalid("a context needs an id or a name")
         with self._database.reading() as database:
             row = database.execute(
-                f"SELECT {_rows.COLUMNS} FROM contexts"
+                f"SELECT {records.COLUMNS} FROM contexts"
                 " WHERE id = coalesce(?, id) AND name = coalesce(?, name)",
-                (_rows.storable(id), _rows.storable(name)),
+                (records.storable(id), records.storable(name)),
             ).fetchone()
         return None if row is None else ContextRow(*row)
 
@@ -89,7 +89,7 @@ class Store:
         """Return a page of the contexts, oldest first, and how many there are in all."""
         with self._database.reading() as database:
             rows = database.execute(
-                f"SELECT {_rows.COLUMNS} FROM contexts WHERE NOT internal"
+                f"SELECT {records.COLUMNS} FROM contexts WHERE NOT internal"
                 " ORDER BY sequence LIMIT ? OFFSET ?",
                 (max(0, limit), max(0, offset)),
             ).fetchall()
@@ -100,9 +100,9 @@ class Store:
 
     def rename_context(self, id: str, name: str) -> None:
         """Give a context another name."""
-        _rows.check_name(name)
+        records.check_name(name)
         with self._database.writing() as database:
-            _rows.find(database, "id", id)
+            records.find(database, "id", id)
             try:
                 database.execute("UPDATE contexts SET name = ? WHERE id = ?", (name, id))
             except sqlite3.IntegrityError as exc:
@@ -113,13 +113,13 @@ class Store:
     def delete_context(self, id: str) -> None:
         """Forget a context and its files."""
         with self._database.writing() as database:
-            _rows.find(database, "id", id)
+            records.find(database, "id", id)
             database.execute("DELETE FROM contexts WHERE id = ?", (id,))
 
     def clear_context(self, id: str) -> None:
         """Forget the files of a context, and its versions."""
         with self._database.writing() as database:
-            context = _rows.sequence(database, id)
+            context = records.sequence(database, id)
             for table in ("entries", "past", "versions"):
                 database.execute(f"DELETE FROM {table} WHERE context = ?", (context,))
 
@@ -132,18 +132,18 @@ class Store:
                 from when it came. They take the place of those that there were.
         """
         with self._database.reading() as database:
-            context = _rows.sequence(database, id)
-            stored = _recycling.rules(database, context)
+            context = records.sequence(database, id)
+            stored = recycling.rules(database, context)
         if stored or rules:
             with self._database.writing() as database:
                 if rules is not None:
-                    _recycling.set_rules(database, context, rules)
-                _recycling.expire(database, context)
+                    recycling.set_rules(database, context, rules)
+                recycling.expire(database, context)
 
     def touch(self, id: str) -> None:
         """Note that a context is used."""
         with self._database.writing() as database:
-            _rows.touch(database, _rows.sequence(database, id))
+            records.touch(database, records.sequence(database, id))
 
     # --- entries ---------------------------------------------------------------------------
 
@@ -153,9 +153,9 @@ class Store:
         with self._database.reading() as database:
             rows = database.execute(
                 f"SELECT {COLUMNS} FROM entries WHERE context = ? AND {where} ORDER BY path",
-                (_rows.sequence(database, context_id), *bounds),
+                (records.sequence(database, context_id), *bounds),
             ).fetchall()
-        return [_history.entry_of(row) for row in rows]
+        return [history.entry_of(row) for row in rows]
 
     def find_entry(self, context_id: str, path: str) -> Entry | None:
         """Return what a context has at a path."""
@@ -189,7 +189,7 @@ class Store:
         blobs = {entry.blob for entry in tree.values() if entry.blob}
         self._blobs.make_durable(blobs)
         with self._database.writing() as database:
-            context = _rows.sequence(database, context_id)
+            context = records.sequence(database, context_id)
             # Inside the transaction, for a sweep needs one too: nothing can vanish after this.
             if gone := self._blobs.missing(blobs):
                 raise EngineError(
@@ -206,7 +206,7 @@ class Store:
             fresh = [entry for path, entry in tree.items() if stored.get(path) != columns_of(entry)]
             if fresh or outdated:
                 self._change(database, context, outdated, fresh)
-            _rows.touch(database, context)
+            records.touch(database, context)
 
     def _change(
         self,
@@ -219,11 +219,11 @@ class Store:
         internal = database.execute(
             "SELECT internal FROM contexts WHERE sequence = ?", (context,)
         ).fetchone()[0]
-        number = _history.begin(
-            database, context, _rows.now(), keep=0 if internal else _OLD_VERSIONS
+        number = history.begin(
+            database, context, records.now(), keep=0 if internal else _OLD_VERSIONS
         )
         replaced = outdated.union(entry.path for entry in fresh)
-        _history.retire(database, context, replaced, until=number)
+        history.retire(database, context, replaced, until=number)
         moment = int(time.time())
         database.executemany(
             f"INSERT INTO entries (context, {COLUMNS}, since) VALUES (?, {PLACES}, ?)",
@@ -265,14 +265,14 @@ class Store:
         if self._quota == Quota():
             return None
         with self._database.reading() as database:
-            return self._quota.room(database, _rows.sequence(database, context_id))
+            return self._quota.room(database, records.sequence(database, context_id))
 
     # --- versions --------------------------------------------------------------------------
 
     def versions(self, context_id: str) -> list[Version]:
         """Return the versions of a context that are kept, the latest one first."""
         with self._database.reading() as database:
-            return _history.versions(database, _rows.sequence(database, context_id))
+            return history.versions(database, records.sequence(database, context_id))
 
     def list_version(self, context_id: str, version: int) -> list[Entry]:
         """Return the entries of one version of a context.
@@ -281,7 +281,7 @@ class Store:
             EngineError: It is not kept.
         """
         with self._database.reading() as database:
-            return _history.tree(database, _rows.sequence(database, context_id), version)
+            return history.tree(database, records.sequence(database, context_id), version)
 
     def restore(self, context_id: str, version: int) -> None:
         """Make a context what it was; that is another version, and can be undone too.
@@ -337,8 +337,8 @@ class Store:
                 return {blob for (blob,) in rows}
 
         with self._database.writing() as database:
-            _recycling.expire(database)
-            _recycling.forget_abandoned(database)
+            recycling.expire(database)
+            recycling.forget_abandoned(database)
         return self._blobs.sweep(referenced, minimum_age=minimum_age)
 
 

@@ -12,16 +12,16 @@ from typing import Literal
 import anyio
 import attrs
 
-from ..errors import AgentBayError
-from ..protocol.contexts import ContextStatusData, PersistenceItem
-from ..protocol.sync_policy import SyncPolicy
-from . import _policies
-from ._errors import EngineError
-from ._store import Store, no_file
-from ._threads import in_thread
-from ._trees import Summary, Unpack, download, shared_device, upload
-from .guest.selection import Selection
-from .sandbox import Sandbox
+from ...errors import AgentBayError
+from ...protocol.contexts import ContextStatusData, PersistenceItem
+from ...protocol.sync_policy import SyncPolicy
+from .._errors import EngineError
+from .._threads import in_thread
+from ..guest.selection import Selection
+from ..sandbox import Sandbox
+from . import policies
+from .store import Store, no_file
+from .trees import Summary, Unpack, download, shared_device, upload
 
 _log = logging.getLogger(__name__)
 
@@ -141,8 +141,8 @@ class Transfers:
     async def _move(self, store: Store, item: PersistenceItem, direction: Direction) -> Summary:
         bound = self._bound(item)
         part = below(item.path, bound.path) or ""
-        selection = _policies.selection(bound.policy, part)
-        rules = None if bound.policy is None else _policies.recycling(bound.policy)
+        selection = policies.selection(bound.policy, part)
+        rules = None if bound.policy is None else policies.recycling(bound.policy)
         await in_thread(store.recycle, bound.context_id, rules)
         place = (bound.context_id, bound.path)
         known = self._known.get(place, frozenset())
@@ -160,7 +160,7 @@ class Transfers:
     async def _upload(
         self, store: Store, item: PersistenceItem, selection: Selection, known: frozenset[str]
     ) -> Summary:
-        archive_roots = _policies.archive_roots(item.policy)
+        archive_roots = policies.archive_roots(item.policy)
         directory = self._sandbox.directory
         beside = await in_thread(shared_device, store, item.context_id, directory)
         if archive_roots is not None:
@@ -173,7 +173,7 @@ class Transfers:
             known=known,
             selection=selection,
             archive_roots=archive_roots,
-            unarchived=_policies.unarchived(item.policy),
+            unarchived=policies.unarchived(item.policy),
             beside=beside is not None,
         )
         arguments = {"path": item.path, "beside": beside, **selection.arguments()}

@@ -18,16 +18,16 @@ from typing import Any, BinaryIO, Literal, cast
 
 import attrs
 
-from ._archives import Archiver, members
-from ._entries import ARCHIVE, Entry, parents
-from ._errors import EngineError, ToolFailure
-from ._quota import check_room
-from ._store import Store
-from ._unpacking import UnsafeArchiveError, folder_for, is_archive, unpacked
-from .guest.cloning import LARGE, Incoming
-from .guest.cloning import send as send_beside
-from .guest.selection import Selection
-from .guest.tarstream import CHUNK, END, FAILURE, FILE, Member, Reader, TarError, encode, padding
+from .._errors import EngineError, ToolFailure
+from ..guest.cloning import LARGE, Incoming
+from ..guest.cloning import send as send_beside
+from ..guest.selection import Selection
+from ..guest.tarstream import CHUNK, END, FAILURE, FILE, Member, Reader, TarError, encode, padding
+from .archives import Archiver, members
+from .entries import ARCHIVE, Entry, parents
+from .quota import check_room
+from .store import Store
+from .unpacking import UnsafeArchiveError, folder_for, is_archive, unpacked
 
 _LONGEST_REPLY = 1024 * 1024
 _MOST_ENTRIES = 1_000_000

@@ -19,10 +19,10 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, BinaryIO, cast
 
-from ._entries import PUT, Entry, tree_of
-from ._errors import EngineError
-from ._store import Store
-from .guest.tarstream import CHUNK, is_tree_path
+from .._errors import EngineError
+from ..guest.tarstream import CHUNK, is_tree_path
+from .entries import PUT, Entry, tree_of
+from .store import Store
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _MOST_ENTRIES = 100_000

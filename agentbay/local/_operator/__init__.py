@@ -1,0 +1,1 @@
+"""What works on the pages of a browser: the browser operator."""

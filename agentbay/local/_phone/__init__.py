@@ -1,0 +1,1 @@
+"""The mobile device of a session."""

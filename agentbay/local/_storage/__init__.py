@@ -1,0 +1,1 @@
+"""Contexts: files that outlive sessions."""
