@@ -111,7 +111,7 @@ def _care(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from ._logs import logging_to_stderr
     from .engine import EngineOptions
-    from .host import serve
+    from .server import serve
 
     given = options.api_key or os.environ.get("AGENTBAY_API_KEY", "").strip()
     api_key = given or f"akm-{secrets.token_hex(16)}"

@@ -1,7 +1,7 @@
 """Find the function that carries out an action or a tool call.
 
-`@handles(GetLink)` stands above the function in the module of the same noun; `app.py`
-imports those modules.
+`@handles(GetLink)` stands above the function in the module of the same noun. `_index` knows
+that module, and `load` imports it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..protocol._calls import Action, Tool
+from . import _index
+from ._threads import in_thread
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -53,6 +55,16 @@ _MODULES = (
 )
 
 
+_loaded: set[str] = set()
+
+
+async def load(module: str) -> None:
+    """Import a module with handlers, unless that was done. Other sessions go on meanwhile."""
+    if module not in _loaded:
+        await in_thread(importlib.import_module, f".{module}", __package__)
+        _loaded.add(module)
+
+
 def named(registry: dict[str, T], name: str) -> T | None:
     """The class of a request, by its name.
 
@@ -60,7 +72,8 @@ def named(registry: dict[str, T], name: str) -> T | None:
     that is time which the start of an engine does not have.
     """
     if name not in registry:
-        for module in _MODULES:
+        place = _index.TOOLS.get(name) or _index.ON_PHONES.get(name)
+        for module in _MODULES if place is None else (place.module,):
             importlib.import_module(f"..protocol.{module}", __package__)
     return registry.get(name)
 

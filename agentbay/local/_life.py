@@ -47,7 +47,7 @@ class Lifetime:
         """
         given = [limit for limit in (timeout, max_runtime) if limit is not None]
         if manual and given:
-            raise EngineError("InvalidParameter", "ManualRelease goes without limits")
+            raise EngineError("InvalidParameter", "ManualRelease must come without limits")
         if any(limit <= 0 for limit in given):
             raise EngineError("InvalidParameter", "Timeout and MaxRuntime must be positive")
         unit = 1.0 if max_runtime is None else _MINUTE

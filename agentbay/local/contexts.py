@@ -14,6 +14,8 @@ from .engine import Engine
 from .session import Direction, LocalSession
 
 _PAGE_LIMIT = 100
+# Digits of a page token: what the database counts in has more.
+_TOKEN_DIGITS = 18
 
 
 @handles(actions.GetContext)
@@ -33,7 +35,9 @@ async def get_context(engine: Engine, call: actions.GetContext) -> Context:
 
 @handles(actions.ListContexts)
 async def list_contexts(engine: Engine, call: actions.ListContexts) -> ContextPage:
-    size = min(call.max_results or 10, _PAGE_LIMIT)
+    size = min(10 if call.max_results is None else call.max_results, _PAGE_LIMIT)
+    if size < 1:
+        raise EngineError("InvalidParameter", f"MaxResults must be positive, not {size}")
     start = _offset(call.next_token)
     rows, total = await in_thread(engine.store.list_contexts, size, start)
     more = start + size < total
@@ -59,6 +63,10 @@ async def sync_context(engine: Engine, call: actions.SyncContext) -> None:
     session.life.check()
     items = session.transfers.find(call.context_id, call.path)
     if (call.context_id or call.path) and not items:
+        single = session.transfers.internal
+        if single is not None and call.context_id == single.context_id:
+            reason = f"{call.path} is not below {single.path}, through which single files go"
+            raise EngineError("Context.NotFound", reason)
         wanted = call.context_id or "a context"
         where = f" at {call.path}" if call.path else ""
         raise EngineError("Context.NotFound", f"the session does not have {wanted}{where}")
@@ -99,6 +107,6 @@ def _context(row: ContextRow) -> Context:
 def _offset(token: str | None) -> int:
     if not token:
         return 0
-    if not (token.isascii() and token.isdigit()):
+    if not (token.isascii() and token.isdigit() and len(token) <= _TOKEN_DIGITS):
         raise EngineError("InvalidParameter", f"NextToken {token!r} is not one of this list")
     return int(token)

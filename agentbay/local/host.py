@@ -1,26 +1,21 @@
-"""Where an engine runs: on a thread of its own inside the user's process, or as a server."""
+"""The engine inside the user's process, on a thread of its own; `server` has the other one."""
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import logging
 import os
-import signal
-import socket
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
 
-from .app import create_app
+from ._web import create_app
 from .engine import EngineOptions, engine_running
 
 if TYPE_CHECKING:
-    import uvicorn
     from anyio.from_thread import BlockingPortal
 
 Message = MutableMapping[str, Any]
@@ -34,10 +29,6 @@ _log = logging.getLogger(__name__)
 _START_LIMIT = 60.0
 # Seconds for sessions to end, and their contexts to be saved, when the process ends.
 _STOP_LIMIT = 60.0
-
-# Seconds that a connection may be idle. Clients keep some for a long time, and a call fails that
-# is sent just when its connection is closed: that should be rare.
-_IDLE_LIMIT = 3600
 
 
 class EngineHost:
@@ -134,42 +125,3 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
-
-
-async def serve(options: EngineOptions, listener: socket.socket, api_key: str) -> None:
-    """Serve an engine over HTTP until the process is told to end."""
-    import uvicorn
-
-    from ._logs import logged
-
-    async with engine_running(attrs.evolve(options, tells_links=True)) as engine:
-        config = uvicorn.Config(
-            logged(create_app(engine, api_key)),
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            timeout_keep_alive=_IDLE_LIMIT,
-            timeout_graceful_shutdown=10,
-        )
-        server = uvicorn.Server(config)
-        # uvicorn would end the process on a signal, before the sessions are closed.
-        server.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]
-        _tell("serving", port=listener.getsockname()[1], pid=os.getpid(), home=str(options.home))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_stop_on_signal, server)
-            await server.serve(sockets=[listener])
-            tasks.cancel_scope.cancel()
-        _tell("saving contexts and ending sessions", sessions=len(engine.sessions))
-    _tell("stopped")
-
-
-def _tell(event: str, **facts: object) -> None:
-    _log.info("%s", event, extra={"facts": facts})
-
-
-async def _stop_on_signal(server: uvicorn.Server) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            # The second one does not wait for replies that are under way.
-            server.force_exit, server.should_exit = server.should_exit, True

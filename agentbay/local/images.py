@@ -6,7 +6,7 @@ from typing import Any
 
 from ..protocol._calls import Tool
 from ..protocol.sessions import DEFAULT_IMAGE
-from ._dispatch import PHONE_HANDLERS, TOOL_HANDLERS
+from . import _index
 from ._errors import EngineError
 
 # The second one is what sessions of the first are told to be when their phone is scripted.
@@ -53,11 +53,14 @@ def is_mobile(image_id: str) -> bool:
     return image_id in (MOBILE, SCRIPTED)
 
 
+def has_browser(image_id: str) -> bool:
+    """Whether sessions of an image have a browser."""
+    return "browser" in _IMAGES[image_id]
+
+
 def has_tool(image_id: str, kind: type[Tool[Any]]) -> bool:
     """Whether a tool is part of an image."""
-    if kind in PHONE_HANDLERS and (is_mobile(image_id) or kind not in TOOL_HANDLERS):
-        return is_mobile(image_id)
-    return _module(kind) in _IMAGES[image_id]
+    return _has(image_id, kind.tool, kind.__module__.rpartition(".")[2])
 
 
 def images_with(kind: type[Tool[Any]]) -> list[str]:
@@ -65,11 +68,15 @@ def images_with(kind: type[Tool[Any]]) -> list[str]:
     return [image_id for image_id in _IMAGES if has_tool(image_id, kind)]
 
 
-def tools_of(image_id: str) -> list[type[Tool[Any]]]:
-    """The tools of an image that the engine carries out."""
-    handlers = {**TOOL_HANDLERS, **(PHONE_HANDLERS if is_mobile(image_id) else {})}
-    return [kind for kind in handlers if has_tool(image_id, kind)]
+def tools_of(image_id: str) -> dict[str, str]:
+    """The tools of an image that the engine carries out, and their servers."""
+    places = {**_index.TOOLS, **(_index.ON_PHONES if is_mobile(image_id) else {})}
+    return {
+        name: place.server for name, place in places.items() if _has(image_id, name, place.module)
+    }
 
 
-def _module(kind: type[Tool[Any]]) -> str:
-    return kind.__module__.rpartition(".")[2]
+def _has(image_id: str, tool: str, module: str) -> bool:
+    if tool in _index.ON_PHONES and (is_mobile(image_id) or tool not in _index.TOOLS):
+        return is_mobile(image_id)
+    return module in _IMAGES[image_id]

@@ -28,9 +28,6 @@ from ._life import not_found
 from ._link_exchange import BROKEN, NO_LINK, Client, Connect, Link, RefusedError, pass_on
 from ._link_headers import Place, upgrade
 
-Page = Callable[[], str]
-"""Returns the HTML of a page that the engine itself serves for a session."""
-
 Service = Callable[[Client, h11.Request, bytes], Awaitable[None]]
 """Answers requests that the engine itself serves; is told the path, with the query."""
 
@@ -61,7 +58,6 @@ class LinkServer:
         self._port = port
         self._listening = False
         self._links: dict[str, Link] = {}
-        self._pages: dict[str, Page] = {}
         self._mounts: dict[bytes, Serve] = {}
         self._services: dict[str, Service] = {}
         self._open = 0
@@ -105,12 +101,6 @@ class LinkServer:
         self._links[token] = Link(connect, label, port)
         return token
 
-    def add_page(self, page: Page) -> str:
-        """Make a link to a page that is rendered again for every request."""
-        token = secrets.token_urlsafe(24)
-        self._pages[token] = page
-        return token
-
     def mount(self, prefix: str, serve: Serve) -> None:
         """Let a function answer all requests whose path begins with this directory."""
         self._mounts[prefix.encode()] = serve
@@ -123,7 +113,6 @@ class LinkServer:
 
     def remove(self, token: str) -> None:
         """Forget a link and end the connections that are open on it, but those of a service."""
-        self._pages.pop(token, None)
         self._services.pop(token, None)
         if link := self._links.pop(token, None):
             for scope in link.exchanges:
@@ -196,9 +185,7 @@ class LinkServer:
         address = _TARGET.fullmatch(request.target)
         token = address["token"].decode() if address else ""
         path = address["path"] if address else None
-        if address is None or not (
-            token in self._links or token in self._pages or token in self._services
-        ):
+        if address is None or not (token in self._links or token in self._services):
             await _refuse(client, path)
             return
         if service := self._services.get(token):
@@ -208,8 +195,6 @@ class LinkServer:
             # Relative links in a page need the slash. WebSocket clients follow no redirects.
             place = address["base"] + b"/path/" + (address["query"] or b"")
             await client.reply(308, "", (b"Location", place))
-        elif token in self._pages:
-            await _send_page(client, request, self._pages[token])
         else:
             target = (path or b"/") + (address["query"] or b"")
             link = self._links[token]
@@ -228,10 +213,3 @@ async def _refuse(client: Client, path: bytes | None) -> None:
     gone = not_found()
     text = json.dumps({"success": False, "code": gone.code, "message": str(gone)})
     await client.reply(404, text, (b"Content-Type", b"application/json"))
-
-
-async def _send_page(client: Client, request: h11.Request, page: Page) -> None:
-    if request.method not in (b"GET", b"HEAD"):
-        raise RefusedError(405, "this page can only be read\n")
-    kind = (b"Content-Type", b"text/html; charset=utf-8")
-    await client.reply(200, page(), kind, (b"Referrer-Policy", b"no-referrer"))

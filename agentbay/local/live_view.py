@@ -27,7 +27,6 @@ from ._link_headers import upgrade
 from ._websocket import Socket
 
 if TYPE_CHECKING:
-    from .links import LinkServer
     from .session import LocalSession
 
 _log = logging.getLogger(__name__)
@@ -160,13 +159,6 @@ class LiveView:
             self._session.connections.discard(viewer)
             self._viewers.discard(viewer)
             socket.release()
-
-
-def link(session: LocalSession, links: LinkServer) -> str:
-    """The token of a session's live view."""
-    if None not in session.links:
-        session.links[None] = links.add_service(LiveView(session).serve)
-    return session.links[None]
 
 
 def _screen_of(session: LocalSession) -> Screen | None:

@@ -108,7 +108,7 @@ def _check(sandbox: Sandbox, call: OssUpload | OssDownload) -> None:
     """
     given = _credentials.get(sandbox)
     if given is None:
-        raise ToolFailure("there are no credentials: set them with oss_env_init")
+        raise ToolFailure("there are no credentials: set them with session.oss.env_init")
     if _setting("ACCESS_KEY_ID"):
         pairs = {
             "ACCESS_KEY_ID": given.access_key_id,

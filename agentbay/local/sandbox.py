@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import socket
-import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,20 +18,17 @@ import anyio.lowlevel
 from ._errors import EngineError, ToolFailure
 from ._sandbox import network, open_files, rootfs
 from ._sandbox.bwrap import (
-    HOME,
     Isolation,
     guest_command,
     guest_directory,
     mount_points,
     sandbox_command,
-    session_environment,
     session_user,
 )
-from ._sandbox.gate import Gate
 from ._sandbox.guest_frames import Talk
+from ._sandbox.guest_process import GuestProcess
 from ._sandbox.guest_wire import ConnectionLost, Reply, Request, read_reply, receive_socket
 from ._sandbox.limits import Limits
-from ._sandbox.process_end import ended, kill
 from ._threads import in_thread
 
 if TYPE_CHECKING:
@@ -50,8 +45,6 @@ _log = logging.getLogger(__name__)
 _START_LIMIT = 20.0
 _CONNECT_LIMIT = 15.0
 _BEGIN_LIMIT = 30.0
-# How long the processes of a session may take to be gone.
-_END_LIMIT = 5.0
 
 
 class Sandbox:
@@ -88,10 +81,7 @@ class Sandbox:
         self.phone: Phone | None = None
         self.publish: Callable[[bytes], Awaitable[str]] = _without_links
         self._made_directory = False
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._gate: Gate | None = None
-        self._network: anyio.abc.Process | None = None
+        self._guest = GuestProcess()
 
     @classmethod
     async def start(
@@ -135,8 +125,7 @@ class Sandbox:
     @property
     def alive(self) -> bool:
         """Whether the guest is there to answer."""
-        process = self._process
-        return self._control is not None and process is not None and process.poll() is None
+        return self._guest.alive
 
     async def call(
         self,
@@ -238,25 +227,7 @@ class Sandbox:
         with anyio.CancelScope(shield=True):
             for interpreter in self.interpreters.values():
                 await interpreter.close()
-            control, self._control = self._control, None
-            gate, self._gate = self._gate, None
-            if gate is not None:
-                # A first process that is still held back has to run to see its end.
-                gate.release()
-            network, self._network = self._network, None
-            if network is not None and network.stdin is not None:
-                # The helper ends when its input does; the session ends meanwhile.
-                await network.stdin.aclose()
-            if control is not None:
-                # The guest ends when its control socket does, and takes everything with it.
-                control.shutdown(socket.SHUT_WR)
-                await self._end_process()
-                control.close()
-            if gate is not None:
-                gate.started()
-                gate.close()
-            if network is not None:
-                await network.aclose()
+            await self._guest.close()
             if self._made_directory:
                 await in_thread(rootfs.remove, self.directory)
 
@@ -270,15 +241,15 @@ class Sandbox:
         shared = isolation.kind == "none" or isolation.network == "host"
         resolvers = None if shared else network.resolv_conf(helper)
         command = await in_thread(self._prepare, isolation, read_only, resolvers)
-        gate = self._gate = Gate() if helper else None
-        self._spawn(command, isolation, gate)
-        if helper is not None and gate is not None:
-            # The guest comes up at the same time. It is asked for nothing before both are ready,
-            # so that no command meets half a network.
-            child = await gate.child()
-            gate.close()
-            self._network = await network.attach(child, helper=helper, found=gate.release)
-        await self._until_ready()
+        limits = self.limits
+        arguments = [self._user, limits.memory, limits.processes, limits.disk]
+        await self._guest.start(
+            command,
+            arguments,
+            directory=self.directory,
+            free=isolation.kind == "none",
+            helper=helper,
+        )
 
     def _prepare(
         self, isolation: Isolation, read_only: Sequence[Path], resolvers: str | None
@@ -302,39 +273,6 @@ class Sandbox:
         return sandbox_command(
             root, self.session_id, isolation, user=self._user, read_only=read_only
         )
-
-    def _spawn(self, command: list[str], isolation: Isolation, gate: Gate | None) -> None:
-        """Start the process, from the loop's own thread: see the class."""
-        self._control, guest_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.setblocking(False)
-        options: list[str] = gate.options if gate else []
-        inherited = [guest_end.fileno(), *(gate.descriptors if gate else ())]
-        free = isolation.kind == "none"
-        limits = self.limits
-        arguments = [guest_end.fileno(), self._user, limits.memory, limits.processes, limits.disk]
-        with guest_end, open(self.directory / "guest.log", "wb") as log:
-            self._process = subprocess.Popen(
-                [command[0], *options, *command[1:], *map(str, arguments)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=inherited,
-                env=_free_environment(self.directory) if free else {},
-                cwd=self.directory / "root" / HOME[1:] if free else None,
-                start_new_session=True,
-            )
-        if gate is not None:
-            gate.started()
-
-    async def _until_ready(self) -> None:
-        assert self._control is not None
-        await anyio.wait_readable(self._control)
-        try:
-            if self._control.recv(16) == b"ready":
-                return
-        except ConnectionResetError as exc:
-            raise ConnectionLost from exc
-        raise ConnectionLost
 
     async def _failed(self, what: str) -> EngineError:
         """Clean up after a start that failed; returns the error that says why it did."""
@@ -377,40 +315,18 @@ class Sandbox:
             with theirs:
                 ours.setblocking(False)
                 request.begin(ours)
-                await self._send_descriptor(theirs)
+                await self._guest.give(theirs)
             await request.finish(ours)
         except BaseException:  # cancelled too: nobody else closes it
             ours.close()
             raise
         return ours
 
-    async def _send_descriptor(self, sock: socket.socket) -> None:
-        while self._control is not None:
-            try:
-                socket.send_fds(self._control, [b"operation"], [sock.fileno()])
-            except BlockingIOError:
-                await anyio.wait_writable(self._control)
-            except OSError as exc:
-                raise ConnectionLost from exc
-            else:
-                return
-        raise ConnectionLost
-
     async def _lost(self) -> EngineError | ToolFailure:
         """Tell the end of the guest from the end of one operation."""
-        if self._process is not None and not await ended(self._process, 0.5):
+        if not await self._guest.ended(0.5):
             return ToolFailure("the session broke off the operation", number=-1)
         return EngineError("SessionLost", f"session {self.session_id} has ended", status=410)
-
-    async def _end_process(self) -> None:
-        process = self._process
-        if process is None:
-            return
-        # bubblewrap ends after the last process of its sandbox; killing it ends them as well,
-        # but nobody can wait for that.
-        if not await ended(process, _END_LIMIT):
-            kill(process)
-            await ended(process, _END_LIMIT)
 
 
 async def _without_links(_: bytes) -> str:
@@ -419,12 +335,6 @@ async def _without_links(_: bytes) -> str:
 
 def _not_begun(request: Request, limit: float) -> ToolFailure:
     return ToolFailure(f"{request.operation} did not begin within {limit:g} seconds", number=-1)
-
-
-def _free_environment(directory: Path) -> dict[str, str]:
-    """The variables of a session without a sandbox; the engine's own stay out of it."""
-    home = str(directory / "root" / HOME[1:])
-    return session_environment(home, os.environ.get("PATH", os.defpath))
 
 
 async def _in_thread(work: Callable[[socket.socket], T], connection: socket.socket) -> T:

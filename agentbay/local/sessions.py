@@ -1,13 +1,18 @@
-"""The actions on sessions: create, find and list them, their labels and their links."""
+"""The actions on sessions: create, find and list them, their labels and their links.
+
+What only some sessions have is imported when one of them comes.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h11
 
 from ..protocol import sessions as actions
-from ..protocol.browser import StopChrome
 from ..protocol.sessions import (
     DesktopInfo,
     LabelData,
@@ -19,16 +24,20 @@ from ..protocol.sessions import (
     SessionSummary,
     ToolServer,
 )
-from . import browser, direct, images, live_view, mobile, skills
-from ._dispatch import handles
+from . import direct, images
+from ._dispatch import handles, load
 from ._errors import EngineError
 from ._life import Life, Lifetime
-from ._phone import phones
+from ._link_exchange import Client
 from ._storage.policies import check_bindings
 from ._threads import in_thread
 from .engine import Engine
+from .links import LinkServer
 from .sandbox import Sandbox
 from .session import LocalSession
+
+if TYPE_CHECKING:
+    from .live_view import LiveView
 
 _PAGE, _LARGEST_PAGE = 10, 100
 
@@ -43,7 +52,7 @@ async def create(engine: Engine, call: actions.CreateSession) -> SessionData:
     lifetime = Lifetime.asked(call.timeout, call.max_runtime, call.manual_release)
     contexts = call.persistence_data_list or []
     await in_thread(check_bindings, engine.store, contexts)
-    copies = await in_thread(_skills, engine, call)
+    copies = await _skills(engine, call)
     sandbox = await engine.start_sandbox(copies=copies)
     if images.is_mobile(image_id):
         image_id = await _give_phone(sandbox, image_id)
@@ -111,15 +120,21 @@ async def get_resource(engine: Engine, call: actions.GetResource) -> ResourceDat
 async def get_link(engine: Engine, call: actions.GetLink) -> LinkData:
     session = engine.session(call.session_id)
     if call.protocol_type == "adb":
-        return mobile.adb_link(session.sandbox)
+        await load("mobile")
+        from .mobile import adb_link
+
+        return adb_link(session.sandbox)
     if call.protocol_type not in (None, "", "https", "wss"):
         raise EngineError(
             "InvalidParameter", f"{call.protocol_type} is not supported: use https or wss"
         )
     if call.protocol_type and call.port is None:
         raise EngineError("InvalidParameter", "port is not valid: a protocol needs a port")
-    if call.port is None and images.has_tool(session.image_id, StopChrome):
-        return await browser.cdp_link(engine, session)
+    if call.port is None and images.has_browser(session.image_id):
+        await load("browser")
+        from .browser import cdp_link
+
+        return await cdp_link(engine, session)
     # Without a browser, the address of the session is where it can be looked at.
     return LinkData(await _url(engine, session, call.port, call.protocol_type == "wss"))
 
@@ -127,6 +142,9 @@ async def get_link(engine: Engine, call: actions.GetLink) -> LinkData:
 async def _give_phone(sandbox: Sandbox, image_id: str) -> str:
     """Give a session its device; the image that it has then."""
     try:
+        await load("mobile")
+        from ._phone import phones
+
         phone = await phones.take(sandbox, scripted=image_id == images.SCRIPTED)
         return images.SCRIPTED if phone.scripted else images.MOBILE
     except BaseException:  # cancelled too: nobody else ends the processes
@@ -144,7 +162,7 @@ async def _data(engine: Engine, session: LocalSession) -> SessionData:
         status=session.life.status,
         image_id=session.image_id,
         tool_list=[
-            ToolServer(kind.tool, kind.server) for kind in images.tools_of(session.image_id)
+            ToolServer(tool, server) for tool, server in images.tools_of(session.image_id).items()
         ],
         token=session.token,
         link_url=ways.link_url,
@@ -159,8 +177,25 @@ async def _url(
     engine: Engine, session: LocalSession, port: int | None, websocket: bool = False
 ) -> str:
     links = await engine.links()
-    token = live_view.link(session, links) if port is None else await session.link(port, links)
+    token = _view(session, links) if port is None else await session.link(port, links)
     return links.url(token, "ws" if websocket else "http")
+
+
+def _view(session: LocalSession, links: LinkServer) -> str:
+    """The token of a session's live view."""
+    views: list[LiveView] = []
+
+    async def serve(client: Client, request: h11.Request, target: bytes) -> None:
+        await load("live_view")
+        from .live_view import LiveView
+
+        if not views:
+            views.append(LiveView(session))
+        await views[0].serve(client, request, target)
+
+    if None not in session.links:
+        session.links[None] = links.add_service(serve)
+    return session.links[None]
 
 
 def _matches(session: LocalSession, call: actions.ListSessions) -> bool:
@@ -183,7 +218,7 @@ def _check(call: actions.CreateSession, image_id: str) -> None:
             call.network_id
         ),
         "EnableRecord: there is no browser in that image": (
-            call.enable_record and not images.has_tool(image_id, StopChrome)
+            call.enable_record and not images.has_browser(image_id)
         ),
     }
     refused = [what for what, value in asked.items() if value]
@@ -195,8 +230,13 @@ def _check(call: actions.CreateSession, image_id: str) -> None:
         )
 
 
-def _skills(engine: Engine, call: actions.CreateSession) -> dict[str, Path]:
-    return skills.copies(engine.options.skills, call.skills) if call.load_skill else {}
+async def _skills(engine: Engine, call: actions.CreateSession) -> dict[str, Path]:
+    if not call.load_skill:
+        return {}
+    await load("skills")
+    from . import skills
+
+    return await in_thread(skills.copies, engine.options.skills, call.skills)
 
 
 def _is_contract_client(call: actions.CreateSession) -> bool:

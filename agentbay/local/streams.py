@@ -1,7 +1,7 @@
 """The WebSocket of a session: methods that clients call, and what they are told unasked.
 
-`@handles_method(CreatePty)` stands above the function in the module of the same noun; `app.py`
-imports those modules.
+`@handles_method(CreatePty)` stands above the function in the module of the same noun; those
+modules are imported when the first client comes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ..errors import InvalidInputError
 from ..protocol._calls import TOOLS
 from ..protocol._frames import CLIENT, GATEWAY, METHODS, Frame, FrameError, Method
 from ..protocol._wire import WireError
-from . import images
-from ._dispatch import why_not
+from . import _index, images
+from ._dispatch import load, why_not
 from ._errors import EngineError, ToolFailure
 from ._link_exchange import Client
 from ._logs import identifier, noted
@@ -75,6 +75,8 @@ async def serve(
     Raises:
         RefusedError: The handshake is malformed.
     """
+    for module in _index.METHODS:
+        await load(module)
     socket = Socket(client)
     connection = Connection(engine, session, socket)
     try:

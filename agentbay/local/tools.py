@@ -12,8 +12,8 @@ from ..protocol._schema import description_of, schema_of
 from ..protocol._wire import WireError
 from ..protocol.command import Shell
 from ..protocol.sessions import ToolReply, ToolSchema
-from . import images
-from ._dispatch import PHONE_HANDLERS, TOOL_HANDLERS, handles, named, why_not
+from . import _index, images
+from ._dispatch import PHONE_HANDLERS, TOOL_HANDLERS, handles, load, named, why_not
 from ._errors import ToolFailure
 from .engine import Engine
 from .sandbox import Sandbox
@@ -24,9 +24,11 @@ _NO_TOOL, _BAD_ARGUMENTS = -32601, -32602
 
 @handles(actions.ListTools)
 async def list_tools(engine: Engine, call: actions.ListTools) -> list[ToolSchema]:
+    await load("app")  # which has all of them
+    kinds = [TOOLS[name] for name in images.tools_of(images.check_image(call.image_id))]
     return [
         ToolSchema(kind.tool, description_of(kind), schema_of(kind), kind.server, kind.tool)
-        for kind in images.tools_of(images.check_image(call.image_id))
+        for kind in kinds
     ]
 
 
@@ -43,6 +45,8 @@ async def answer(session: LocalSession, name: str, arguments: dict[str, Any]) ->
         EngineError: The session does not run.
     """
     with session.life.use():
+        if name in _index.TOOLS:
+            await load(_index.TOOLS[name].module)
         kind = named(TOOLS, name)
         if kind is None:
             return _failed(f"there is no tool {name!r}", _NO_TOOL)

@@ -7,17 +7,20 @@ owns processes and sockets that belong to one loop, so every exchange hops to th
 from __future__ import annotations
 
 import contextlib
+import sys
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import httpx
 from anyio.lowlevel import current_token
 
-from .host import App, EngineHost, Message, embedded_host, running_host
+from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
+
+    from .host import App, EngineHost, Message
 
 # The top-level domain of the engine in this process; there can be no real host in it.
 _EMBEDDED = ".invalid"
@@ -126,7 +129,21 @@ async def _served(portal: BlockingPortal, exchange: _Exchange) -> None:
     await done.wait()
 
 
+def running_host() -> EngineHost | None:
+    """The engine inside this process, if it runs; loads nothing when it does not."""
+    # Another thread may be in the middle of loading the module.
+    find = getattr(sys.modules.get(f"{__package__}.host"), "running_host", None)
+    return None if find is None else cast("EngineHost | None", find())
+
+
 def _start() -> EngineHost:
+    try:
+        # Here and not above: it loads the whole engine, which takes about a second.
+        from .host import embedded_host
+    except ModuleNotFoundError as exc:
+        raise ConfigError(
+            f"the local engine needs {exc.name!r}: pip install 'agentbay-sdk[local]'"
+        ) from exc
     try:
         return embedded_host()
     except (OSError, RuntimeError) as exc:  # RuntimeError: no thread, as the process ends

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import attrs
+
 from ..protocol import window as tools
 from ..protocol.window import DEFAULT_TIMEOUT_MS, Window
 from ._desktop import windows
@@ -50,10 +52,11 @@ async def get_window_info(sandbox: Sandbox, call: tools.GetWindowInfo) -> Window
 
 @handles_tool(tools.ActivateWindow)
 async def activate_window(sandbox: Sandbox, call: tools.ActivateWindow) -> None:
-    display = await ensure(sandbox)
-    window = await windows.find(display, call.window_id)
-    done = await windows.change(display, window, ["wmctrl -i -a {id}"], _is_active)
-    _check(done, _is_active, window, "did not take the focus")
+    def done(one: Seen | None) -> bool:
+        return one is not None and one.active
+
+    change = _Change(done, ["wmctrl -i -a {id}"], "did not take the focus")
+    await change.make(sandbox, call.window_id)
 
 
 @handles_tool(tools.CloseWindow)
@@ -73,10 +76,9 @@ async def maximize_window(sandbox: Sandbox, call: tools.MaximizeWindow) -> None:
     def done(one: Seen | None) -> bool:
         return one is not None and one.maximized and not one.minimized
 
-    display = await ensure(sandbox)
-    window = await windows.find(display, call.window_id)
-    commands = [*_shown(window), f"wmctrl -i -r {{id}} -b add,{_MAXIMIZED}"]
-    _check(await windows.change(display, window, commands, done), done, window, "is not maximized")
+    command = f"wmctrl -i -r {{id}} -b add,{_MAXIMIZED}"
+    change = _Change(done, [command], "is not maximized", shows=True)
+    await change.make(sandbox, call.window_id)
 
 
 @handles_tool(tools.MinimizeWindow)
@@ -84,10 +86,8 @@ async def minimize_window(sandbox: Sandbox, call: tools.MinimizeWindow) -> None:
     def done(one: Seen | None) -> bool:
         return one is not None and one.minimized
 
-    display = await ensure(sandbox)
-    window = await windows.find(display, call.window_id)
-    last = await windows.change(display, window, ["xdotool windowminimize {id}"], done)
-    _check(last, done, window, "is not minimized")
+    change = _Change(done, ["xdotool windowminimize {id}"], "is not minimized")
+    await change.make(sandbox, call.window_id)
 
 
 @handles_tool(tools.RestoreWindow)
@@ -95,10 +95,8 @@ async def restore_window(sandbox: Sandbox, call: tools.RestoreWindow) -> None:
     def done(one: Seen | None) -> bool:
         return one is not None and not (one.minimized or one.maximized or one.fullscreen)
 
-    display = await ensure(sandbox)
-    window = await windows.find(display, call.window_id)
-    commands = [*_shown(window), *_usual()]
-    _check(await windows.change(display, window, commands, done), done, window, "is not restored")
+    change = _Change(done, _usual(), "is not restored", shows=True)
+    await change.make(sandbox, call.window_id)
 
 
 @handles_tool(tools.FullscreenWindow)
@@ -106,11 +104,9 @@ async def fullscreen_window(sandbox: Sandbox, call: tools.FullscreenWindow) -> N
     def done(one: Seen | None) -> bool:
         return one is not None and one.fullscreen and not one.minimized
 
-    display = await ensure(sandbox)
-    window = await windows.find(display, call.window_id)
-    commands = [*_shown(window), "wmctrl -i -r {id} -b add,fullscreen"]
-    last = await windows.change(display, window, commands, done)
-    _check(last, done, window, "does not fill the screen")
+    command = "wmctrl -i -r {id} -b add,fullscreen"
+    change = _Change(done, [command], "does not fill the screen", shows=True)
+    await change.make(sandbox, call.window_id)
 
 
 @handles_tool(tools.ResizeWindow)
@@ -166,8 +162,28 @@ def _seconds(timeout_ms: int | None) -> float:
     return (timeout_ms or DEFAULT_TIMEOUT_MS) / 1000
 
 
-def _is_active(one: Seen | None) -> bool:
-    return one is not None and one.active
+@attrs.frozen
+class _Change:
+    """A change of the state of a window.
+
+    Attributes:
+        done: Whether it is made.
+        commands: What makes it.
+        problem: What is told of the window if it is not.
+        shows: Whether the window is not to be minimized any more.
+    """
+
+    done: windows.Done
+    commands: list[str]
+    problem: str
+    shows: bool = False
+
+    async def make(self, sandbox: Sandbox, window_id: int) -> None:
+        display = await ensure(sandbox)
+        window = await windows.find(display, window_id)
+        commands = [*_shown(window), *self.commands] if self.shows else self.commands
+        last = await windows.change(display, window, commands, self.done)
+        _check(last, self.done, window, self.problem)
 
 
 def _shown(window: Seen) -> list[str]:

@@ -53,8 +53,9 @@ def processes_with(marker: str) -> list[int]:
 
 def guest_pid(sandbox: Sandbox) -> int:
     """The host's id of the guest's process."""
-    assert sandbox._process is not None
-    pid = sandbox._process.pid
+    process = sandbox._guest._process
+    assert process is not None
+    pid = process.pid
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 

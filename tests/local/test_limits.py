@@ -179,6 +179,20 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+@pytest.mark.parametrize("environment", [{}, {"NAME": "of the user"}])
+async def test_every_command_has_the_limits(
+    sandbox: Sandbox, isolation: Isolation, environment: dict[str, str]
+) -> None:
+    done = await run(sandbox, "cat /proc/self/limits", environment=environment)
+
+    lines = done.stdout.splitlines()
+    of_memory = next(line.split() for line in lines if line.startswith("Max data size"))
+    assert of_memory[3:5] == [str(SMALL.memory)] * 2
+    of_processes = next(line.split() for line in lines if line.startswith("Max processes"))
+    limited = isolation.kind == "bubblewrap"  # else the user's other programs count as well
+    assert (of_processes[2:4] == [str(SMALL.processes)] * 2) is limited
+
+
 @pytest.mark.parametrize(
     ("text", "memory"), [("1073741824", 1 << 30), ("512M", 512 * MIB), ("4GiB", 4 << 30)]
 )

@@ -570,26 +570,6 @@ async def test_a_request_that_waits_hears_that_its_link_is_gone() -> None:
         assert (await read_all(client)).startswith(b"HTTP/1.1 404")
 
 
-async def test_a_page_is_rendered_for_every_reader() -> None:
-    visits: list[int] = []
-
-    def page() -> str:
-        visits.append(1)
-        return f"<h1>visit {len(visits)} of ü</h1>"
-
-    async with link_server() as server, httpx.AsyncClient() as client:
-        token = server.add_page(page)
-        url = server.url(token)
-        assert (await client.get(url)).text == "<h1>visit 1 of ü</h1>"
-        answer = await client.get(url)
-        assert answer.text == "<h1>visit 2 of ü</h1>"
-        assert answer.headers["content-type"] == "text/html; charset=utf-8"
-        assert (await client.head(url)).content == b""
-        assert (await client.post(url)).status_code == 405
-        server.remove(token)
-        assert (await client.get(url)).status_code == 404
-
-
 async def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture, app_port: int) -> None:
     caplog.set_level(logging.DEBUG, logger="agentbay")
     async with link_server() as server:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Generator
 from types import SimpleNamespace
 from typing import Any
@@ -132,3 +134,32 @@ async def test_an_engine_that_has_stopped_is_a_connection_that_fails(
     monkeypatch.setattr(transport, "running_host", lambda: host)
     with pytest.raises(httpx.ConnectError, match="has stopped"):
         await _post()
+
+
+def test_the_engine_is_not_loaded_by_the_thread_of_an_event_loop() -> None:
+    code = """
+import sys, threading, anyio, agentbay
+loaded = []
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "agentbay.local.host":
+            loaded.append(threading.current_thread() is threading.main_thread())
+sys.meta_path.insert(0, Watch())
+async def main():
+    async with agentbay.AsyncAgentBay(endpoint="local") as bay:
+        assert (await bay.list()).success
+anyio.run(main)
+assert loaded == [False], loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_missing_part_of_the_engine_is_named_with_what_to_install() -> None:
+    code = """
+import sys, agentbay
+sys.modules["starlette"] = None
+result = agentbay.AgentBay(endpoint="local").list()
+assert "pip install 'agentbay-sdk[local]'" in result.error_message, result
+assert isinstance(result.error, agentbay.ConfigError), result.error
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

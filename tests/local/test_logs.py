@@ -47,7 +47,7 @@ def test_each_event_is_one_json_object(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in _ended(process).splitlines()]
 
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
-    assert [line["message"] for line in lines if line["logger"].endswith("host")] == [
+    assert [line["message"] for line in lines if line["logger"].endswith("server")] == [
         "serving",
         "saving contexts and ending sessions",
         "stopped",

@@ -177,7 +177,7 @@ async def test_a_create_whose_reply_never_comes_leaves_no_session(bay: AsyncAgen
 async def test_a_create_that_is_cancelled_after_its_reply_was_lost_leaves_no_session(
     bay: AsyncAgentBay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentbay._async._creating._GRACE", 0.1)
+    monkeypatch.setattr("agentbay._async._clean_ups._GRACE", 0.1)
     before = await sessions(bay)
     way, losing_bay = losing("silence")
     async with losing_bay, anyio.create_task_group() as tasks:

@@ -145,6 +145,7 @@ except KeyboardInterrupt:
     print("interrupted")
 if made is not None:
     made.delete().unwrap()
+bay.close()  # waits until what was interrupted is undone
 print(bay.list().unwrap())
 """
     process = start(code)

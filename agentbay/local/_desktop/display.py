@@ -26,7 +26,7 @@ from ..sandbox import Sandbox
 # Pixels. Screenshots have this size, and coordinates count in it.
 WIDTH, HEIGHT = 1280, 720
 
-INSTALL = "apt-get install xvfb openbox xdotool wmctrl xclip x11-utils fonts-dejavu-core"
+INSTALL = "apt-get install xvfb openbox xdotool wmctrl x11-utils fonts-dejavu-core"
 
 # Seconds: the X server takes a quarter of one; a program on it a hundredth.
 _START_LIMIT, _RUN_LIMIT = 30.0, 20.0

@@ -87,8 +87,8 @@ async def watch(engine: Engine) -> None:
         fresh = _Known(free, anyio.current_time() - _LONGEST_PAUSE + _FIRST_PAUSE)
         # Whatever takes time is not waited for: other sessions go on writing.
         known = {id: known.get(id) or attrs.evolve(fresh) for id in engine.sessions}
-        for session_id, session in list(engine.sessions.items()):
-            _look(engine, session, known[session_id], free, turns)
+        for session_id, found in known.items():
+            _look(engine, engine.sessions[session_id], found, free, turns)
 
 
 def _look(

@@ -15,6 +15,8 @@ _DAY = 24 * 3600
 _FOREVER = "Lifecycle_Forever"
 # A pattern is matched against every path of a tree.
 _LONGEST_PATTERN = 500
+# What sessions see of the machine itself: read-only, or made by its kernel.
+_MACHINE = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "proc", "dev")
 
 
 def check_policy(policy: SyncPolicy | None) -> None:
@@ -105,13 +107,19 @@ def check_paths(items: list[PersistenceItem]) -> None:
     """Refuse paths that contexts cannot have beside each other.
 
     Raises:
-        EngineError: One is not absolute, or two contexts share one.
+        EngineError: One is not absolute or shows the machine, or two contexts share one.
     """
     paths = [posixpath.normpath(item.path) for item in items]
     for number, path in enumerate(paths):
         if not path.startswith("/") or path == "/":
             raise EngineError(
                 "InvalidParameter", f"a context needs an absolute path, not {items[number].path!r}"
+            )
+        if (top := path.lstrip("/").partition("/")[0]) in _MACHINE:
+            raise EngineError(
+                "InvalidParameter",
+                f"a context cannot be at {path}: /{top} is this machine's; use another directory, "
+                "such as one below /home/wuying",
             )
         others = paths[:number] + paths[number + 1 :]
         if any(path == other or other.startswith(f"{path}/") for other in others):

@@ -66,15 +66,23 @@ class Child:
 
 
 def start(
-    command: Sequence[str], *, prepare: Callable[[], None] | None = None, **options: Any
+    command: Sequence[str],
+    *,
+    prepare: Callable[[], None] | None = None,
+    is_plain: bool = False,
+    **options: Any,
 ) -> Child:
     """Start a program.
 
     Args:
         command: The program and its arguments.
         prepare: What the program's process does before; system calls only.
+        is_plain: Whether it exists, and has the variables of the guest and no others.
         options: Those of `subprocess.Popen`.
     """
+    # To copy the guest takes longer than all the rest, and is done only to run Python before the
+    # program. Variables of the user could lead the other one to code that undoes the limits.
+    limiter = limits.limiter() if is_plain and prepare is None else []
 
     def begin() -> None:
         limits.apply()
@@ -85,9 +93,9 @@ def start(
     # fork and exec makes two system calls and takes no lock, so other threads do not matter.
     with _changed:
         process = subprocess.Popen(
-            command,
+            [*limiter, *command],
             start_new_session=True,
-            preexec_fn=begin,
+            preexec_fn=None if limiter else begin,
             **options,
         )
         limits.forget(process.pid)

@@ -125,6 +125,7 @@ def _start(command: str, cwd: str, environment: dict[str, str]) -> children.Chil
             raise Failure(f"working directory {cwd}: No such directory")
         return children.start(
             ["/bin/sh" if os.path.exists("/bin/sh") else "bash", "-c", command],
+            is_plain=not environment,
             cwd=cwd,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,

@@ -32,6 +32,9 @@ _ended: set[int] = set()
 # Why nothing can be written; empty when it can.
 _full = ""
 
+# A program that sets limits, and then becomes another one.
+_LIMITER = "/usr/bin/prlimit"
+
 # Processes may start others while they are restricted: so often it is looked for more of them.
 _ROUNDS = 10
 
@@ -54,6 +57,16 @@ def apply() -> None:
     # Without a sandbox the user's own programs count as well, and would use up the limit.
     if _processes is not None and os.getppid() == 1:
         _lower(resource.RLIMIT_NPROC, _processes)
+
+
+def limiter() -> list[str]:
+    """What does the same as `apply` when it stands before a command; empty if nothing does."""
+    words: list[str] = []
+    if _memory is not None:
+        words.append(f"--data={_lowest(resource.RLIMIT_DATA, _memory)}")
+    if _processes is not None and os.getpid() == 1:
+        words.append(f"--nproc={_lowest(resource.RLIMIT_NPROC, _processes)}")
+    return [_LIMITER, *words] if words and os.access(_LIMITER, os.X_OK) else []
 
 
 def forget(session: int) -> None:
@@ -115,9 +128,13 @@ def _restrict(pid: int) -> bool:
 
 
 def _lower(kind: int, limit: int) -> None:
+    lowest = _lowest(kind, limit)
+    resource.setrlimit(kind, (lowest, lowest))
+
+
+def _lowest(kind: int, limit: int) -> int:
     hard = resource.getrlimit(kind)[1]
-    limit = limit if hard == resource.RLIM_INFINITY else min(hard, limit)
-    resource.setrlimit(kind, (limit, limit))
+    return limit if hard == resource.RLIM_INFINITY else min(hard, limit)
 
 
 def _watch(limit: int) -> None:

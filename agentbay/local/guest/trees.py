@@ -44,7 +44,8 @@ def pack(arguments: dict[str, Any], connection: socket.socket) -> None:
     """Send the tree at `path`: a reply line, then a tar stream.
 
     A path that does not exist is an empty tree, told by `exists`. What large files on the device
-    `beside` hold is handed over beside the stream.
+    `beside` hold is handed over beside the stream. What the session sees of the machine below
+    `path`, such as the interpreter of the engine, is no part of the tree.
     """
     path = file_arguments.path(arguments)
     selection = _selection(arguments)
@@ -102,11 +103,13 @@ def _is_directory(path: str) -> bool:
 
 
 def _pack_tree(out: _Out, root: str, selection: Selection) -> None:
-    waiting = [""]
+    waiting, machine = [""], _seen_of_the_machine(os.path.realpath(root) + "/")
     while waiting:
         directory = waiting.pop()
         for name, found in _listing(out, root, directory):
             path = f"{directory}/{name}" if directory else name
+            if path in machine:
+                continue
             if selection.covers(path):
                 if not is_tree_path(path):
                     _report(out, path, OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)))
@@ -114,6 +117,22 @@ def _pack_tree(out: _Out, root: str, selection: Selection) -> None:
                 _pack_one(out, os.path.join(root, path), path, found)
             if stat.S_ISDIR(found.st_mode) and selection.leads_to(path):
                 waiting.append(path)
+
+
+def _seen_of_the_machine(root: str) -> set[str]:
+    """The paths below `root` at which something is mounted that cannot be written."""
+    rows: list[list[str]] = []
+    with (
+        contextlib.suppress(FileNotFoundError),  # not Linux: nothing of it is mounted
+        open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts,
+    ):
+        rows = [line.split(" ", 6) for line in mounts]
+    places = {
+        place.replace("\\040", " ")
+        for _, _, _, _, place, options, _ in rows
+        if "ro" in options.split(",")
+    }
+    return {place.removeprefix(root) for place in places if place.startswith(root)}
 
 
 def _listing(out: _Out, root: str, directory: str) -> Iterator[tuple[str, os.stat_result]]:
