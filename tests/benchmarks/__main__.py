@@ -8,7 +8,7 @@ import sys
 
 from ._measure import machine
 
-PARTS = ("imports", "engine", "transport")
+PARTS = ("imports", "engine", "transport", "overhead", "facade", "memory", "big_data")
 
 
 def main(arguments: list[str]) -> int:

@@ -36,8 +36,14 @@ def main() -> None:
     """Measure, and print; in a home directory of its own, which is removed."""
     with tempfile.TemporaryDirectory(prefix="agentbay-benchmark-") as home:
         os.environ["AGENTBAY_LOCAL_HOME"] = home
-        anyio.run(_latencies)
-        anyio.run(_side_by_side, Path(home), _SIDE_BY_SIDE)
+        try:
+            anyio.run(_latencies)
+            anyio.run(_side_by_side, Path(home), _SIDE_BY_SIDE)
+        finally:
+            # Not at the top: what the first session takes includes the import of the engine.
+            from agentbay.local.host import stop_embedded
+
+            stop_embedded()  # it may be making a sandbox ready
 
 
 @attrs.frozen

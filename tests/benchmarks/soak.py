@@ -4,9 +4,10 @@
 
 An engine serves in a process of its own, and a relay in another one does harm to some of what is
 sent (soak_relay.py). Workers make sessions, use them, check every answer, and delete them
-(soak_work.py). Four times the load stops for a moment, so that what client and engine hold can
-be compared with what they held after a first round (soak_usage.py). Ends with 1 when an answer
-was wrong, something was lost or left, or something grows. Needs Linux; runs for a day as well.
+(soak_work.py). Some times the load stops for a moment, so that what client and engine hold can
+be compared with what they held after a first round, and in the second half with what they held
+in the middle (soak_usage.py). Ends with 1 when an answer was wrong, something was lost or left,
+or something grows. Needs Linux; runs for a day as well.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ import attrs
 
 from agentbay import AsyncAgentBay
 
-from ._measure import machine
-from .soak_usage import Usage, grown
+from ._measure import machine, show
+from .soak_usage import Usage, grown, trends
 from .soak_work import LABEL, Tally, Worker, limiter
 
 _KEY = "akm-of-the-soak"
-_PHASES = 4
+
+# How often the load stops after the first round: in a long run, and in one below this limit.
+_PHASES, _FEW_PHASES, _LONG = 10, 4, 600.0
 
 # The first round fills caches, and has every worker go through some sessions.
 _WARM_UP, _SHORTEST_WARM_UP = 0.15, 30.0
@@ -136,7 +139,8 @@ class Soak:
     async def run(self, seconds: float, sessions: int) -> int:
         """Put load on the engine for some time."""
         warm_up = max(seconds * _WARM_UP, min(_SHORTEST_WARM_UP, seconds / 2))
-        lengths = [warm_up, *[(seconds - warm_up) / _PHASES] * _PHASES]
+        phases = _PHASES if seconds >= _LONG else _FEW_PHASES
+        lengths = [warm_up, *[(seconds - warm_up) / phases] * phases]
         async with AsyncAgentBay(_KEY, endpoint=f"http://127.0.0.1:{self._port}") as bay:
             workers = self._workers(bay, sessions)
             for length in lengths:
@@ -196,10 +200,10 @@ class Soak:
         return list(self._home.glob("engines/*/session-*"))
 
     def _tell(self, when: str) -> tuple[Usage, Usage]:
-        ours = Usage.of(os.getpid(), len(anyio.get_running_tasks()))
-        theirs = Usage.of(self._engine.pid)
-        calls, failed = self._tally.done.total(), self._tally.failed.total()
         minutes = (time.monotonic() - self._began) / 60
+        ours = Usage.of(os.getpid(), len(anyio.get_running_tasks()), minutes)
+        theirs = Usage.of(self._engine.pid, minute=minutes)
+        calls, failed = self._tally.done.total(), self._tally.failed.total()
         print(f"{minutes:6.1f} min {when}: {calls} calls, {failed} failed by the network")
         print(f"           client: {ours}\n           engine: {theirs}", flush=True)
         return ours, theirs
@@ -208,6 +212,8 @@ class Soak:
         tally = self._tally
         print("\nworked:", ", ".join(f"{name} {n}" for name, n in sorted(tally.done.items())))
         print("failed by the network:", dict(tally.failed) or "nothing")
+        rows = [*trends("client", self._ours), *trends("engine", self._theirs)]
+        show("at rest, after each round", rows)
         bad = [*tally.wrong, *grown("the client", self._ours), *grown("the engine", self._theirs)]
         if not tally.failed:
             bad.append("the relay did no harm: the run says nothing about faults")

@@ -1,4 +1,4 @@
-"""One client in a process of its own: makes calls, and prints what they cost.
+"""One client in a process of its own: makes calls when it is told to, and prints what they cost.
 
 It runs with the Python of the client that is measured, so it imports nothing of this package.
 """
@@ -13,6 +13,7 @@ import os
 import resource
 import ssl
 import statistics
+import sys
 import threading
 import time
 import urllib.request
@@ -37,11 +38,11 @@ HEADERS = {
 Call = Callable[[], Awaitable[object]]
 
 
-async def ours(options: Any) -> Call:
+async def ours(url: str) -> Call:
     """The whole SDK, from arguments to a result."""
     from agentbay import AsyncAgentBay, AsyncSession
 
-    session = AsyncSession(AsyncAgentBay("akm-x", endpoint=options.url), "s-1")
+    session = AsyncSession(AsyncAgentBay("akm-x", endpoint=url), "s-1")
 
     async def call() -> None:
         result = await session.command.run(COMMAND)
@@ -50,22 +51,22 @@ async def ours(options: Any) -> Call:
     return call
 
 
-async def httpx_post(options: Any) -> Call:
+async def httpx_post(url: str) -> Call:
     """`httpx.AsyncClient.post` of bytes, and `json.loads`."""
     import httpx
 
     client = httpx.AsyncClient(timeout=60, trust_env=True)
 
     async def call() -> None:
-        response = await client.post(f"{options.url}/?{QUERY}", content=BODY, headers=HEADERS)
+        response = await client.post(f"{url}/?{QUERY}", content=BODY, headers=HEADERS)
         json.loads(response.content)
 
     return call
 
 
-async def raw(options: Any) -> Call:
+async def raw(url: str) -> Call:
     """Sockets of asyncio that stay open, and nothing else."""
-    scheme, _, place = options.url.partition("://")
+    scheme, _, place = url.partition("://")
     host, _, port = place.partition(":")
     tls = ssl.create_default_context() if scheme == "https" else None
     lines = [f"POST /?{QUERY} HTTP/1.1", f"Host: {place}", f"Content-Length: {len(BODY)}"]
@@ -91,15 +92,13 @@ def _aimed(bay: Any, url: str) -> Any:
     return bay
 
 
-async def vendor(options: Any) -> Call:
+async def vendor(url: str) -> Call:
     """The vendor's asynchronous client."""
     os.environ["AGENTBAY_LOG_LEVEL"] = "CRITICAL"
     import agentbay as theirs
 
     made: Any = theirs
-    bay = _aimed(
-        made.AsyncAgentBay(api_key="akm-x", cfg=made.Config(region_id="cn-hangzhou")), options.url
-    )
+    bay = _aimed(made.AsyncAgentBay(api_key="akm-x", cfg=made.Config(region_id="cn-hangzhou")), url)
     session = (await bay.create(made.CreateSessionParams(image_id="linux_latest"))).session
 
     async def call() -> None:
@@ -109,11 +108,11 @@ async def vendor(options: Any) -> Call:
     return call
 
 
-def ours_sync(options: Any) -> Callable[[], object]:
+def ours_sync(url: str) -> Callable[[], object]:
     """The whole SDK, from a thread."""
     from agentbay import AgentBay, Session
 
-    session = Session(AgentBay("akm-x", endpoint=options.url), "s-1")
+    session = Session(AgentBay("akm-x", endpoint=url), "s-1")
 
     def call() -> None:
         result = session.command.run(COMMAND)
@@ -122,15 +121,13 @@ def ours_sync(options: Any) -> Callable[[], object]:
     return call
 
 
-def vendor_sync(options: Any) -> Callable[[], object]:
+def vendor_sync(url: str) -> Callable[[], object]:
     """The vendor's blocking client."""
     os.environ["AGENTBAY_LOG_LEVEL"] = "CRITICAL"
     import agentbay as theirs
 
     made: Any = theirs
-    bay = _aimed(
-        made.AgentBay(api_key="akm-x", cfg=made.Config(region_id="cn-hangzhou")), options.url
-    )
+    bay = _aimed(made.AgentBay(api_key="akm-x", cfg=made.Config(region_id="cn-hangzhou")), url)
     session = bay.create(made.CreateSessionParams(image_id="linux_latest")).session
 
     def call() -> None:
@@ -144,83 +141,112 @@ ASYNC = {"ours": ours, "httpx": httpx_post, "raw": raw, "vendor": vendor}
 SYNC = {"ours-sync": ours_sync, "vendor-sync": vendor_sync}
 
 
-class Meter:
-    """What a run of calls takes."""
+class Turn:
+    """Some calls, several of them at once, of which the first ones do not count.
 
-    def __init__(self, control: str) -> None:
-        self._control = control
-        self.times: list[float] = []
+    Every call that ends makes room for the next one until all that count are done: what is
+    measured is the middle, when as many are under way as there may be.
+    """
 
-    def begin(self) -> None:
-        """From here on it counts."""
+    def __init__(self, count: int, flight: int, skip: int) -> None:
+        self.flight = flight
+        self.is_over = False
+        self._left, self._count = skip + count, count
+        self._times: list[float] = []
+        self._lock = threading.Lock()
         gc.collect()
-        self.times.clear()
-        self._connections = self._count()
-        self._cpu, self._start = _cpu(), time.perf_counter()
+        self._began = _now()
+
+    def done(self, seconds: float) -> None:
+        """A call has ended."""
+        with self._lock:
+            if self.is_over:
+                return
+            self._left -= 1
+            if self._left < self._count:
+                self._times.append(seconds)
+            elif self._left == self._count:
+                self._began = _now()
+            if self._left == 0:
+                self.is_over, self._ended = True, _now()
 
     def result(self) -> dict[str, float]:
-        """CPU and elapsed seconds a call, the median, and how many connections were opened."""
-        cpu, elapsed = _cpu() - self._cpu, time.perf_counter() - self._start
-        count = len(self.times)
+        """CPU seconds a call, calls a second, and the median of their durations."""
+        cpu, elapsed = (end - begin for begin, end in zip(self._began, self._ended, strict=True))
         return {
-            "cpu": cpu / count,
-            "rate": count / elapsed,
-            "median": statistics.median(self.times),
-            "connections": self._count() - self._connections - 1,
+            "cpu": cpu / self._count,
+            "rate": self._count / elapsed,
+            "median": statistics.median(self._times),
         }
 
-    def _count(self) -> int:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self._control}/count", timeout=30) as answer:
-            count: int = json.loads(answer.read())["Data"]
-        return count
+
+def _now() -> tuple[float, float]:
+    return time.process_time(), time.perf_counter()
 
 
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-async def _run_async(options: argparse.Namespace, meter: Meter) -> None:
-    call = await ASYNC[options.client](options)
-
-    async def several(count: int) -> None:
-        for _ in range(count):
+async def _taken(call: Call, turn: Turn) -> dict[str, float]:
+    async def several() -> None:
+        while not turn.is_over:
             start = time.perf_counter()
             await call()
-            meter.times.append(time.perf_counter() - start)
+            turn.done(time.perf_counter() - start)
 
-    async def all_of(count: int) -> None:
-        each = max(count // options.flight, 1)
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(options.flight):
-                tasks.create_task(several(each))
-
-    await all_of(options.warm)
-    meter.begin()
-    await all_of(options.count)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(turn.flight):
+            tasks.create_task(several())
+    return turn.result()
 
 
-def _run_sync(options: argparse.Namespace, meter: Meter) -> None:
-    call = SYNC[options.client](options)
-
-    def several(count: int) -> None:
-        for _ in range(count):
+def _taken_sync(call: Callable[[], object], turn: Turn) -> dict[str, float]:
+    def several() -> None:
+        while not turn.is_over:
             start = time.perf_counter()
             call()
-            meter.times.append(time.perf_counter() - start)
+            turn.done(time.perf_counter() - start)
 
-    def all_of(count: int) -> None:
-        each = max(count // options.flight, 1)
-        threads = [threading.Thread(target=several, args=(each,)) for _ in range(options.flight)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    if turn.flight == 1:
+        several()
+        return turn.result()
+    threads = [threading.Thread(target=several) for _ in range(turn.flight)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return turn.result()
 
-    all_of(options.warm)
-    meter.begin()
-    all_of(options.count)
+
+async def _first(client: str, url: str) -> dict[str, float]:
+    """The first call of a process, with a client that is made before."""
+    call = await ASYNC[client](url)
+    begin = _now()
+    await call()
+    cpu, elapsed = (end - begin for begin, end in zip(begin, _now(), strict=True))
+    return {"cpu": cpu, "elapsed": elapsed}
+
+
+def _connections(control: str) -> int:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{control}/count", timeout=30) as answer:
+        count: int = json.loads(answer.read())["Data"]
+    return count
+
+
+def _obey(client: str, url: str, control: str) -> None:
+    """Take a turn for every line that comes, and print what it took."""
+    with asyncio.Runner() as runner:
+        asynchronous = runner.run(ASYNC[client](url)) if client in ASYNC else None
+        blocking = None if client in ASYNC else SYNC[client](url)
+        for line in sys.stdin:
+            known = _connections(control)
+            turn = Turn(**json.loads(line))
+            if asynchronous is not None:
+                found = runner.run(_taken(asynchronous, turn))
+            else:
+                assert blocking is not None
+                found = _taken_sync(blocking, turn)
+            found["connections"] = _connections(control) - known - 1
+            print(json.dumps(found), flush=True)
+        os._exit(0)  # the clients need not end in good order
 
 
 def main() -> None:
@@ -228,29 +254,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("client", choices=[*ASYNC, *SYNC])
     parser.add_argument("url")
-    parser.add_argument("control")
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--warm", type=int, default=50)
-    parser.add_argument("--flight", type=int, default=1, help="calls at once")
+    parser.add_argument("control", help="where connections are counted; empty for a first call")
     options = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
-    meter = Meter(options.control)
-    if options.client in ASYNC:
-        asyncio.run(_finished(options, meter))
+    if options.control:
+        _obey(options.client, options.url, options.control)
     else:
-        _run_sync(options, meter)
-        _say(meter)
-
-
-async def _finished(options: argparse.Namespace, meter: Meter) -> None:
-    await _run_async(options, meter)
-    _say(meter)
-
-
-def _say(meter: Meter) -> None:
-    print(json.dumps(meter.result()), flush=True)
-    os._exit(0)  # the clients need not end in good order
+        print(json.dumps(asyncio.run(_first(options.client, options.url))), flush=True)
+        os._exit(0)
 
 
 if __name__ == "__main__":
