@@ -1,7 +1,7 @@
 """Log in once: a context keeps the browser's profile, and the next session is logged in.
 
-Needs Chromium (`apt-get install chromium`) and Playwright (`pip install playwright`, without its
-browsers). Run it with `python examples/browser_login_once.py`.
+Needs `pip install '.[local]' playwright` (without the browsers of Playwright) and Chromium
+(`apt-get install chromium`). Run it with `python examples/browser_login_once.py`.
 """
 
 from collections.abc import Generator

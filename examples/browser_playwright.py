@@ -1,7 +1,7 @@
 """Drive the browser of a session with Playwright.
 
-Needs Chromium (`apt-get install chromium`) and Playwright (`pip install playwright`, without its
-browsers). Run it with `python examples/browser_playwright.py`.
+Needs `pip install '.[local]' playwright` (without the browsers of Playwright) and Chromium
+(`apt-get install chromium`). Run it with `python examples/browser_playwright.py`.
 """
 
 from playwright.sync_api import sync_playwright

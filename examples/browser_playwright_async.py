@@ -1,7 +1,7 @@
 """Two browsers in sessions of their own, side by side, driven with Playwright for asyncio.
 
-Needs Chromium (`apt-get install chromium`) and Playwright (`pip install playwright`, without its
-browsers). Run it with `python examples/browser_playwright_async.py`.
+Needs `pip install '.[local]' playwright` (without the browsers of Playwright) and Chromium
+(`apt-get install chromium`). Run it with `python examples/browser_playwright_async.py`.
 """
 
 import asyncio

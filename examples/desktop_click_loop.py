@@ -3,8 +3,9 @@
 Three red windows are on the screen, and each closes when it is clicked. What decides here looks
 for red: put a model that reads pictures in its place, and the loop is that of an agent.
 
-It needs Pillow (`pip install pillow`) and, on Debian and Ubuntu:
-`apt-get install xvfb openbox xdotool xterm fonts-dejavu-core`
+It needs `pip install '.[local]'`, which brings Pillow, and, on Debian and Ubuntu:
+`apt-get install xvfb openbox xdotool xterm fonts-dejavu-core`. Run it with
+`python examples/desktop_click_loop.py`.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The main job on the local engine: commands, files that stay, and a page. No account needed.
 
-Run it with `python examples/quickstart.py`. With AGENTBAY_API_KEY set and
-`AgentBay(region_id="cn-hangzhou")` instead, the same program runs in the cloud.
+Needs `pip install '.[local]'`. Run it with `python examples/quickstart.py`. With AGENTBAY_API_KEY
+set and `AgentBay(region_id="cn-hangzhou")` instead, the same program runs in the cloud.
 """
 
 import time

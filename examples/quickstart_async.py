@@ -1,6 +1,6 @@
 """The main job on the local engine, for asyncio programs: several sessions at once.
 
-Run it with `python examples/quickstart_async.py`.
+Needs `pip install '.[local]'`. Run it with `python examples/quickstart_async.py`.
 """
 
 import asyncio
