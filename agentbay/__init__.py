@@ -274,6 +274,9 @@ if TYPE_CHECKING:
     from .protocol.ui import UIElement as UIElement
     from .protocol.window import Window as Window
 
+# How tools that render the docstrings read them.
+__docformat__ = "google"
+
 _HOME = {
     "APIError": ".errors",
     "ActOptions": "._params.browser_operator",

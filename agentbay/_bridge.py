@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -18,6 +17,7 @@ import anyio
 
 from . import _loop
 from ._loop import Task, shutdown
+from ._outcome import Outcome
 
 __all__ = ["as_async", "call", "enter", "iterate", "mapped", "shutdown"]
 
@@ -25,8 +25,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
 ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
-# Modules whose frames say nothing about an error.
-_MACHINERY = (__name__, _loop.__name__, "anyio.", "concurrent.futures")
 
 
 def call(func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -37,7 +35,9 @@ def call(func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) 
     Raises:
         RuntimeError: The caller runs on the shared event loop itself.
     """
-    return _result(_finished(Task(partial(func, *args, **kwargs))))
+    task = Task(partial(func, *args, **kwargs))
+    task.block(task.start, task.outcome)
+    return task.outcome.result()
 
 
 def iterate(stream: AsyncIterator[T]) -> Iterator[T]:
@@ -47,12 +47,12 @@ def iterate(stream: AsyncIterator[T]) -> Iterator[T]:
     step: Callable[[], object] = task.start
     try:
         while True:
-            item = pump.item = Future[T]()
+            item = pump.item = Outcome[T](task.bell)
             task.block(step, item)
-            if not item.done():
-                _result(task.outcome)
+            if not item.is_there:
+                task.outcome.result()
                 return
-            yield _result(item)
+            yield item.result()
             step = partial(task.poke, pump.advance)
     finally:
         task.cancel()
@@ -87,44 +87,10 @@ def as_async(callback: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     return run
 
 
-def _finished(task: Task[T]) -> Future[T]:
-    outcome = task.outcome
-    task.block(task.start, outcome)
-    # The frames of an error lead to the task, and from there they must not lead back to it:
-    # such a circle, with all local variables on the way, stays until the collector runs.
-    task.outcome = Future()
-    task.outcome.cancel()
-    return outcome
-
-
-def _result(future: Future[T] | None) -> T:
-    """The result of a finished future; an error comes without the frames of the bridge."""
-    assert future is not None
-    exc: BaseException | None = None
-    try:
-        exc = future.exception(0)
-        if exc is None:
-            return future.result()
-        raise exc.with_traceback(_user_frames(exc))
-    finally:
-        # An error that can be reached from its own traceback lives until the collector runs.
-        exc = future = None
-
-
-def _user_frames(exc: BaseException) -> TracebackType | None:
-    tb = exc.__traceback__
-    while tb is not None and tb.tb_next is not None:
-        name = str(tb.tb_frame.f_globals.get("__name__", ""))
-        if not name.startswith(_MACHINERY):
-            break
-        tb = tb.tb_next
-    return tb
-
-
 class _Pump(Generic[T]):
     """Steps an async iterator in one task, so that it may hold cancel scopes across items."""
 
-    item: Future[T]
+    item: Outcome[T]
     _wanted: anyio.Event
 
     def __init__(self, stream: AsyncIterator[T]) -> None:
@@ -140,7 +106,7 @@ class _Pump(Generic[T]):
             try:
                 async for item in self._stream:
                     self._wanted = anyio.Event()
-                    self.item.set_result(item)
+                    self.item.put(item)
                     await self._wanted.wait()
             finally:
                 _shield(scope)
@@ -156,11 +122,12 @@ class _Entered(AbstractContextManager[T]):
 
     def __enter__(self) -> T:
         task = self._task = Task(self._hold.run)
+        value = self._hold.value = Outcome(task.bell)
         try:
-            task.block(task.start, self._hold.value)
-            if not self._hold.value.done():
-                _result(task.outcome)
-            return _result(self._hold.value)
+            task.block(task.start, value)
+            if not value.is_there:
+                task.outcome.result()
+            return value.result()
         except BaseException:  # Ctrl-C too: what was entered is left again
             task.cancel()
             raise
@@ -176,7 +143,7 @@ class _Entered(AbstractContextManager[T]):
             return None
         self._hold.exc = exc_type, exc, tb
         task.block(partial(task.poke, self._hold.leave), task.outcome)
-        return _result(task.outcome)
+        return task.outcome.result()
 
     def __del__(self) -> None:
         # Ctrl-C can come after `__enter__` and before the block, where nothing can catch it.
@@ -191,11 +158,11 @@ class _Hold(Generic[T]):
     blocking manager is noticed.
     """
 
+    value: Outcome[T]
     _left: anyio.Event
 
     def __init__(self, manager: AbstractAsyncContextManager[T]) -> None:
         self._manager = manager
-        self.value: Future[T] = Future()
         self.exc: ExcInfo = (None, None, None)
 
     def leave(self) -> None:
@@ -207,7 +174,7 @@ class _Hold(Generic[T]):
         self._left = anyio.Event()
         with anyio.CancelScope() as scope:
             value = await self._manager.__aenter__()
-            self.value.set_result(value)
+            self.value.put(value)
             try:
                 await self._left.wait()
             except BaseException:  # cancelled too

@@ -49,7 +49,9 @@ class Config(Value):
         ConfigError: A value has the wrong type or makes no sense.
 
     Example:
+        ```python
         AgentBay(cfg=Config(region_id="ap-southeast-1", timeout_ms=30_000))
+        ```
     """
 
     timeout_ms: int | None = None

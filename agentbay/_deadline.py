@@ -33,10 +33,18 @@ class Deadline:
     in the block fail before anything is sent. Of two such blocks, one inside the other, the
     earlier end counts. Programs in a session are told what is left, so that they end, too.
 
+    Args:
+        seconds: From the beginning of the block, 0 or more.
+
+    Raises:
+        InvalidInputError: `seconds` is no number, below 0 or without end.
+
     Example:
+        ```python
         with bay.deadline(30):
             session.command.run("make")
             session.command.run("make test")
+        ```
     """
 
     def __init__(self, seconds: float) -> None:
@@ -106,7 +114,7 @@ def for_the_session(limit: float) -> float:
     return limit if left == math.inf else min(limit, max(left - _RESERVE, 0.001))
 
 
-async def in_time(work: Awaitable[T]) -> T:
+def in_time(work: Awaitable[T]) -> Awaitable[T]:
     """Wait for something, and not much longer than the deadline around the caller allows.
 
     Requests end by themselves at the deadline, and tell what came until then; what they leave
@@ -115,10 +123,11 @@ async def in_time(work: Awaitable[T]) -> T:
     Raises:
         RequestTimeoutError: The deadline is over.
     """
-    left = time_left()
-    if left == math.inf:
-        return await work
-    with anyio.move_on_after(max(0.0, left) + _GRACE):
+    return work if time_left() == math.inf else _limited(work)
+
+
+async def _limited(work: Awaitable[T]) -> T:
+    with anyio.move_on_after(max(0.0, time_left()) + _GRACE):
         return await work
     raise RequestTimeoutError("the deadline is over")
 

@@ -1,10 +1,10 @@
-"""Modules that load when they are first used."""
+"""Modules and classes that load when they are first used."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, ForwardRef
 
 
 class Deferred:
@@ -24,3 +24,11 @@ class Deferred:
         if self._module is None:
             self._module = import_module(self._name)
         return getattr(self._module, attribute)
+
+
+def hint(module: str, name: str) -> Any:
+    """Stands in for a class in annotations; `typing.get_type_hints` loads it.
+
+    Frameworks that make tools of methods ask for the types of all arguments.
+    """
+    return ForwardRef(f"__import__({module!r}, fromlist=[{name!r}]).{name}")

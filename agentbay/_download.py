@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
@@ -42,7 +41,7 @@ class Told:
         if "content-md5" in headers:
             try:
                 return cls("md5", base64.b64decode(headers["content-md5"], validate=True))
-            except binascii.Error:
+            except ValueError:
                 return None
         return cls.by_tag(headers)
 

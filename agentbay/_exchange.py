@@ -129,8 +129,9 @@ class FileExchange:
             schemes = urlsplit(url).scheme, urlsplit(target).scheme
         except ValueError:
             raise self.refused(response.status_code) from None
-        if schemes[0] == "https" and schemes[1] != "https":
-            raise self.refused(response.status_code)  # where everyone could read the file
+        # Not from https to http, where everyone could read the file.
+        if schemes[1] not in (schemes[0], "https"):
+            raise self.refused(response.status_code)
         return target
 
 

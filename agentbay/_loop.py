@@ -6,19 +6,17 @@ import atexit
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import anyio
 
-if TYPE_CHECKING:
-    from anyio.from_thread import BlockingPortal
+from ._outcome import Bell, Outcome
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 # On Windows a wait for a lock does not notice Ctrl-C. Elsewhere the waits end now and then
 # only to see whether the event loop is still there.
@@ -29,19 +27,22 @@ GRACE = 5.0
 
 
 class _Loop(Protocol):
-    def call_soon_threadsafe(self, step: Callable[[], object], /) -> object: ...
+    def call_soon_threadsafe(self, step: Callable[..., object], /, *args: Any) -> object: ...
+
+    def create_task(self, work: Coroutine[Any, Any, None], /) -> Awaitable[None]: ...
 
 
 class Bridge:
     """An event loop in a daemon thread, and the ways into it."""
 
-    _portal: BlockingPortal
     _loop: _Loop
     _stopping: anyio.Event
     _ended = False
 
     def __init__(self) -> None:
         self._ready: Future[None] = Future()
+        # What is to end before the loop does.
+        self._running: dict[Task[Any], Awaitable[None]] = {}
         # An empty context, because the loop must not look like part of its first caller's.
         self.thread = threading.Thread(
             target=Context().run, args=(self._run,), name="agentbay-sync", daemon=True
@@ -60,27 +61,42 @@ class Bridge:
                 raise
 
     async def _serve(self) -> None:
-        # Imported here because loading it takes a quarter of the import time of the package.
-        from anyio.from_thread import BlockingPortal
+        # Imported here because a program that makes no call needs no more of anyio than it has.
         from anyio.lowlevel import current_token
 
+        # The context of a caller may say that this is trio, and anyio would believe it.
+        if (sniffio := cast(Any, sys.modules.get("sniffio"))) is not None:
+            sniffio.thread_local.name = "asyncio"
         self._loop = cast(_Loop, current_token().native_token)
         self._stopping = anyio.Event()
-        async with BlockingPortal() as self._portal:
-            self._ready.set_result(None)
-            await self._stopping.wait()
-            await self._portal.stop(cancel_remaining=True)
+        self._ready.set_result(None)
+        await self._stopping.wait()
+        running = dict(self._running)
+        for task in running:
+            task.stop()
+        for ended in running.values():
+            await ended
         self._ended = True
 
-    def start(self, func: Callable[[], Awaitable[object]]) -> None:
-        """Start a coroutine in a task of its own, in the caller's context."""
+    def start(self, task: Task[Any]) -> None:
+        """Start a task, in the caller's context."""
         if self.is_current():
             raise RuntimeError(
                 "a blocking agentbay call on the event loop thread of agentbay would wait "
                 "for itself: use the Async class there, or the method ending in _async"
             )
         self._ready.result(_START_LIMIT)
-        self._portal.start_task_soon(func)
+        self._loop.call_soon_threadsafe(self._begin, task)
+
+    def _begin(self, task: Task[Any]) -> None:
+        # A portal or a task group of anyio would double what a blocking call costs.
+        self._running[task] = self._loop.create_task(self._whole(task))
+
+    async def _whole(self, task: Task[Any]) -> None:
+        try:
+            await task.run()
+        finally:
+            del self._running[task]
 
     def poke(self, step: Callable[[], object]) -> None:
         """Run a function on the loop, without waiting for it; at once when already there."""
@@ -146,22 +162,18 @@ if hasattr(os, "register_at_fork"):
 
 
 class Task(Generic[T]):
-    """A coroutine on the shared event loop.
-
-    Its outcome travels through a future of its own. The portal's future is done before a
-    cancelled coroutine has unwound, and an exception such as `SystemExit` that reached the
-    portal would stop the loop for the whole process.
-    """
+    """A coroutine on the shared event loop, and the blocking thread that waits for it."""
 
     def __init__(self, func: Callable[[], Awaitable[T]]) -> None:
         self._func = func
         self._bridge = _current()
         self._scope: anyio.CancelScope | None = None
-        self.outcome: Future[T] = Future()
+        self.bell: Bell = Bell()
+        self.outcome: Outcome[T] = Outcome(self.bell)
 
     def start(self) -> None:
         """Start the coroutine."""
-        self._bridge.start(self._run)
+        self._bridge.start(self)
 
     def poke(self, step: Callable[[], object]) -> None:
         """Run a function on the loop, without waiting for it."""
@@ -170,32 +182,52 @@ class Task(Generic[T]):
     @property
     def lost(self) -> bool:
         """Whether the outcome will never arrive."""
-        return not self._bridge.is_alive() and not self.outcome.done()
+        return not self._bridge.is_alive() and not self.outcome.is_there
 
-    def block(self, step: Callable[[], object], until: Future[R]) -> None:
+    def block(self, step: Callable[[], object], until: Outcome[Any]) -> None:
         """Take a step, then wait for ``until`` or the end of the task.
 
         Whatever interrupts the wait (Ctrl-C, another signal handler) cancels the task.
         """
         try:
             self._check()
-            if not self.outcome.done():
+            if not self.outcome.is_there:
                 step()
-            either: list[Future[Any]] = [until, self.outcome]
-            while not wait(either, _POLL, FIRST_COMPLETED).done:
-                self._check()
+            while not (until.is_there or self.outcome.is_there):
+                if not self.bell.wait(_POLL):
+                    self._check()
         except BaseException:  # Ctrl-C, and what any signal handler raises
             self.cancel()
             raise
 
     def cancel(self) -> None:
         """Cancel the coroutine and wait, within limits, until it has cleaned up."""
-        if self.outcome.done() or self.lost or not self._bridge.is_ready():
+        if self.outcome.is_there or self.lost or not self._bridge.is_ready():
             return
         with suppress(RuntimeError):  # the loop is closed already
-            self._bridge.poke(self._stop)
+            self._bridge.poke(self.stop)
         if not self._bridge.is_current():  # a finalizer may run anywhere
-            wait([self.outcome], GRACE)
+            self.outcome.wait(GRACE)
+
+    def stop(self) -> None:
+        """Cancel the coroutine, or keep it from being started; on the loop only."""
+        if self._scope is not None:
+            self._scope.cancel()
+        elif not self.outcome.is_there:
+            self._fail_as_cancelled()
+
+    async def run(self) -> None:
+        """Do the work and hand over what comes of it, errors too; on the loop only."""
+        if self.outcome.is_there:
+            return
+        try:
+            with anyio.CancelScope() as self._scope:
+                self.outcome.put(await self._func())
+        except BaseException as exc:  # noqa: BLE001 - what reached the loop would end it
+            if not isinstance(exc, anyio.get_cancelled_exc_class()):
+                self.outcome.fail(exc)  # for the caller only
+        if not self.outcome.is_there:
+            self._fail_as_cancelled()
 
     def _check(self) -> None:
         if self.lost:
@@ -204,21 +236,5 @@ class Task(Generic[T]):
                 "in the parent process"
             )
 
-    def _stop(self) -> None:
-        if self._scope is not None:
-            self._scope.cancel()
-        elif self.outcome.cancel():  # not started yet, or never
-            self.outcome.set_running_or_notify_cancel()
-
-    async def _run(self) -> None:
-        if not self.outcome.cancelled():
-            try:
-                with anyio.CancelScope() as self._scope:
-                    self.outcome.set_result(await self._func())
-            except BaseException as exc:  # an exit too: what reached the loop would end it
-                if isinstance(exc, anyio.get_cancelled_exc_class()):
-                    raise  # the loop is being stopped
-                self.outcome.set_exception(exc)  # for the caller only: see the class
-            finally:
-                if not self.outcome.done():
-                    self.outcome.set_exception(RuntimeError("the call was cancelled"))
+    def _fail_as_cancelled(self) -> None:
+        self.outcome.fail(RuntimeError("the call was cancelled"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -54,6 +55,11 @@ class LoopLocal(Generic[R]):
                 del self._leases[dead]
             self._leases[loop] = made, lifetime
         return made
+
+    def prepare(self) -> None:
+        """Load what `get` needs, so that the first call does not wait for it."""
+        with suppress(RuntimeError):  # outside of event loops there is nothing to prepare for
+            _current_loop()
 
     def elsewhere(self) -> list[tuple[object, R]]:
         """Those of other loops, each with its loop; their loops alone may use them."""

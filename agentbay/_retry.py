@@ -45,13 +45,16 @@ class RetryPolicy(Value):
         first_delay: Seconds before the second attempt, at most: the pause is drawn from zero to
             this, so that many clients do not come back at the same moment. It doubles with
             each attempt. A pause that the service asks for is kept in addition.
-        longest_delay: Seconds that a pause lasts at most, also one that the service asks for.
+        longest_delay: Seconds that such a pause lasts at most. When the service asks for a longer
+            one, the request is not sent again.
 
     Raises:
         InvalidInputError: A value makes no sense.
 
     Example:
+        ```python
         bay = AgentBay(retry=RetryPolicy(attempts=5))
+        ```
     """
 
     attempts: int = 3
@@ -70,7 +73,12 @@ class RetryPolicy(Value):
             )
 
     def pause(self, failed: int, error: AgentBayError) -> float | None:
-        """Seconds to wait after some failed attempts; None when there is no use in another."""
+        """Seconds to wait after some failed attempts; None when there is no use in another.
+
+        Args:
+            failed: How many attempts failed so far, 1 or more.
+            error: Why the last one failed.
+        """
         if failed >= self.attempts:
             return None
         drawn = random.uniform(0, min(self.first_delay * 2 ** (failed - 1), self.longest_delay))

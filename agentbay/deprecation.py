@@ -22,8 +22,10 @@ def deprecated(
         version: Since when.
 
     Example:
+        ```python
         @deprecated("it blocks", replacement="read_all")
         def read(): ...
+        ```
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,5 +1,6 @@
 """Everything that can go wrong, as one tree.
 
+```text
 AgentBayError                 .request_id  .action  .code  .attempts
 ├─ ConfigError                also a ValueError: no key, unknown region ...
 ├─ InvalidInputError          also a ValueError: an argument, refused before anything is sent
@@ -44,6 +45,7 @@ AgentBayError                 .request_id  .action  .code  .attempts
 ├─ SkillsError                also a RuntimeError: what the metadata of skills raises
 ├─ SessionError               what `Session.info`, `get_link` and the label methods raise
 └─ ClearanceTimeoutError      also a TimeoutError
+```
 """
 
 from __future__ import annotations

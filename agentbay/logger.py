@@ -63,7 +63,9 @@ class AgentBayLogger:
     """Show the log of the package on the console or in a file.
 
     Example:
+        ```python
         AgentBayLogger.setup("DEBUG", log_file="agentbay.log")
+        ```
     """
 
     @classmethod

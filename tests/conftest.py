@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator
 import pytest
 from hypothesis import settings
 
-from agentbay import AsyncAgentBay, AsyncSession
+from agentbay import AsyncAgentBay, AsyncSession, _left_over
 
 from .redaction import no_secret_is_told
 
@@ -69,6 +69,14 @@ def _local_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("AGENTBAY_LOCAL_HOME", str(tmp_path_factory.mktemp("agentbay")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _a_service_of_a_test_ends_with_it() -> Iterator[None]:
+    """Sessions that a test made up do not go on; those of engines would, and are told at exit."""
+    yield
+    for session_id in [name for name in _left_over._open if not name.startswith("session-")]:
+        _left_over.closed(session_id)
 
 
 @pytest.fixture

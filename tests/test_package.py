@@ -36,10 +36,11 @@ LAYERS: dict[str, set[str]] = {
     "_value": set(),
     "_dotenv": {"errors"},
     "_config": {"_dotenv", "_value", "errors"},
-    "_loop": set(),
-    "_bridge": {"_loop"},
-    "protocol": {"errors"},
-    "_params": {"_value", "protocol", "errors"},
+    "_outcome": set(),
+    "_loop": {"_outcome"},
+    "_bridge": {"_loop", "_outcome"},
+    "protocol": {"_deferred", "errors"},
+    "_params": {"_deferred", "_value", "protocol", "errors"},
     "_results": {"_deadline", "_value", "protocol", "errors"},
     # `local` stands here for the one place where the client opens the embedded engine.
     "_deferred": set(),
@@ -143,18 +144,18 @@ def test_the_client_opens_the_engine_in_one_place_and_not_on_import() -> None:
         for target, on_import in _edges(path)
         if target == "local"
     ]
-    assert opens == [("_transport.py", False)]
+    assert opens == [("_transport/_connections.py", False)]
 
 
 def test_httpx_is_imported_by_the_transports_only() -> None:
     users = {
-        "_pool" if name.startswith("_pool/") else name
+        name.split("/")[0] if name.startswith(("_pool/", "_transport/")) else name
         for name, path in _modules()
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.Import) and any(a.name == "httpx" for a in node.names)
     }
     engine = {"local/_operator/model.py", "local/transport.py"}
-    assert users == {"_exchange.py", "_pool", "_transport.py"} | engine
+    assert users == {"_exchange.py", "_pool", "_transport"} | engine
 
 
 def test_generated_code_is_up_to_date() -> None:

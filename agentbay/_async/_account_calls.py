@@ -40,7 +40,7 @@ async def list_by_labels(
 async def reap(bay: AsyncAgentBay, owner: str, older_than: float) -> list[str]:
     """Delete the sessions of an owner that are older than some seconds."""
     if not owner:
-        raise ConfigError("reap() needs to know whose sessions: AgentBay(owner=...)")
+        raise ConfigError("reap() needs to know whose sessions: pass owner= to the client")
     if not older_than >= 0:
         raise InvalidInputError(f"older_than must be 0 or more seconds, not {older_than!r}")
     old = time.time() - older_than

@@ -25,7 +25,9 @@ class TaskControls(TaskAgent):
         """Get hold of a task that was begun before, also by another program.
 
         Example:
+            ```python
             execution = session.agent.computer.attach(started.task_id)
             print((await execution.wait(timeout=60)).task_result)
+            ```
         """
         return AsyncTaskExecution(_run=self._attached(task_id))

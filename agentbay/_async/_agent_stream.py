@@ -141,7 +141,7 @@ class StreamRun(Run):
         if not self._invocation_id:
             if self.result is not None:
                 self.result.unwrap()
-            raise AgentTimeoutError(f"timeout: no stream after {_OPEN_LIMIT:g} s")
+            raise AgentTimeoutError(f"the session began no stream within {_OPEN_LIMIT:g} s")
 
     async def drive(self, connection: Connection, call: StreamMobileTask) -> None:
         """Take the events until there are no more."""
@@ -151,7 +151,7 @@ class StreamRun(Run):
                     await self._read(connection, call, questions)
                     questions.cancel_scope.cancel()
             finally:
-                self.give_up(AgentError("the task was left alone"), CANCELLED)
+                self.give_up(AgentError("the stream of the task was given up"), CANCELLED)
 
     async def advance(self, limit: float) -> None:
         """Wait until something is heard of the task, within a limit."""

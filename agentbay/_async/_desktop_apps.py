@@ -43,8 +43,10 @@ class Applications(Desktop):
             The processes that were started; a web browser has several.
 
         Example:
+            ```python
             found = (await session.computer.get_installed_apps()).unwrap()
             await session.computer.start_app(found[0].start_cmd)
+            ```
         """
         call = apps.StartApp(start_cmd, work_directory or None, activity or None)
         return await self._processes(call)

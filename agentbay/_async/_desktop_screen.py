@@ -34,7 +34,15 @@ class Touchscreen(Screen):
     async def swipe(
         self, start_x: int, start_y: int, end_x: int, end_y: int, duration_ms: int = 300
     ) -> BoolResult:
-        """Move a finger over the screen, within a time in milliseconds."""
+        """Move a finger over the screen.
+
+        Args:
+            start_x: Where it begins, in pixels from the left edge.
+            start_y: Where it begins, in pixels from the upper edge.
+            end_x: Where it ends.
+            end_y: Where it ends.
+            duration_ms: How long it takes, in milliseconds.
+        """
         return await self._done(ui.Swipe(start_x, start_y, end_x, end_y, duration_ms))
 
     @reported(BoolResult)
@@ -46,8 +54,13 @@ class Touchscreen(Screen):
     async def send_key(self, key: KeyCode | int) -> BoolResult:
         """Press a key of the device.
 
+        Args:
+            key: A `KeyCode`, or the number that Android gives to a key.
+
         Example:
+            ```python
             await session.mobile.send_key(KeyCode.HOME)
+            ```
         """
         return await self._done(ui.SendKey(key))
 

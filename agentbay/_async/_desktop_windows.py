@@ -10,7 +10,7 @@ from ._desktop import Desktop
 
 
 class Windows(Desktop):
-    """Finds and changes windows."""
+    """Finds and changes windows, each by the `window_id` that the lists of windows tell."""
 
     @reported(WindowListResult)
     async def list_root_windows(self, timeout_ms: int = 3000) -> WindowListResult:
@@ -22,8 +22,10 @@ class Windows(Desktop):
             timeout_ms: How long the service may take, in milliseconds.
 
         Example:
+            ```python
             for window in (await session.computer.list_root_windows()).unwrap():
                 print(window.window_id, window.title)
+            ```
         """
         return await self._windows(windows.ListRootWindows(timeout_ms), timeout_ms)
 
@@ -72,7 +74,13 @@ class Windows(Desktop):
 
     @reported(BoolResult)
     async def resize_window(self, window_id: int, width: int, height: int) -> BoolResult:
-        """Change the size of a window, in pixels."""
+        """Change the size of a window.
+
+        Args:
+            window_id: Which window.
+            width: Its width in pixels.
+            height: Its height in pixels.
+        """
         return await self._done(windows.ResizeWindow(window_id, width, height))
 
     @reported(BoolResult)

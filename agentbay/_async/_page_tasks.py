@@ -51,7 +51,8 @@ async def result_of(
         task_id: Which task it is, for the error.
         question: The call that asks; None is no result.
         limit: Seconds to wait.
-        refusals: How often in a row the tool may refuse to tell.
+        refusals: How often in a row the tool may refuse to tell, before it has told once that
+            there is no result yet.
 
     Raises:
         BrowserTimeoutError: There is none in time.
@@ -59,23 +60,24 @@ async def result_of(
     """
     deadline, failures = time.monotonic() + limit, 0
     last: AgentBayError | None = None
-    for pause in _pauses():
-        left = deadline - time.monotonic()
-        if left <= 0:
-            break
-        await anyio.sleep(min(pause, left))
+    pauses = _pauses()
+    while (left := deadline - time.monotonic()) > 0:
+        await anyio.sleep(min(next(pauses), left))
         look = min(_LOOK_LIMIT, max(_LEAST_LOOK, deadline - time.monotonic()))
         try:
             reply = await session._call(question, timeout=look)
         except AgentBayError as exc:
+            if not failures:
+                pauses = _pauses()  # it may have ended, which should be told soon
             last, failures = exc, failures + 1
             most = refusals if isinstance(exc, ToolError) else _FAILURES
             if isinstance(exc, _HOPELESS) or failures >= most:
                 raise
             continue
-        last, failures = None, 0
         if reply.value is not None:
             return Reply(reply.value, reply.request_id)
+        # A tool that says in this way that there is no result yet does not refuse to say so.
+        last, failures, refusals = None, 0, _FAILURES
     raise BrowserTimeoutError(f"task {task_id} has not ended after {limit:g} s") from last
 
 

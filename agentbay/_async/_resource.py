@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from .._transport import Reply
@@ -18,5 +19,7 @@ class Resource:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def _call(self, tool: Tool[T], *, timeout: float | None = None) -> Reply[T]:
-        return await self._session._call(tool, timeout=timeout)
+    def _call(
+        self, tool: Tool[T], *, timeout: float | None = None
+    ) -> Coroutine[Any, Any, Reply[T]]:
+        return self._session._call(tool, timeout=timeout)

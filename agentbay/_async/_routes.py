@@ -8,6 +8,8 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
+
 from .._exchange import masked
 from .._transport import Answer, ApiClient, Reply
 from ..errors import (
@@ -21,7 +23,7 @@ from ..errors import (
 from ..protocol import direct
 from ..protocol._calls import Content
 from ..protocol._repeatable import is_repeatable
-from ..protocol._wire import WireError
+from ..protocol._wire import WireError, named, to_json
 from ..protocol.sessions import CallTool, SessionData, ToolReply
 
 _log = logging.getLogger(__name__)
@@ -70,27 +72,10 @@ async def send_tool(
         TransportError: No answer came back.
         ProtocolError: The answer makes no sense.
     """
-    call, size = _checked(data, server, name, arguments, auto_gen_session)
-    way = _direct_call(data, call, size, client)
-
-    async def once(left: float) -> Reply[Content]:
-        nonlocal way
-        started = time.monotonic()
-        if way is not None:
-            connecting = min(connect_timeout or _CONNECT_LIMIT, left)
-            try:
-                return await _send_direct(way, data, client, left, connecting)
-            except TransportError as exc:
-                left -= time.monotonic() - started
-                if exc.sent or left <= 0 or size > _CONTROL_LIMIT:
-                    raise
-            _log.debug("%s goes to the control plane: no connection to the session", name)
-            way = None
-        reply = await client.attempt(call, timeout=left, connect_timeout=connect_timeout)
-        return _first(call, reply)
-
+    call, way = _written(data, server, name, arguments, auto_gen_session, client)
+    sending = _Sending(client, data, call, way, connect_timeout)
     with client.traced(call.action, name, data.session_id) as trace:
-        reply = await client.repeat(once, trace, timeout, harmless=is_repeatable(call))
+        reply = await client.repeat(sending.once, trace, timeout, harmless=is_repeatable(call))
         trace.request_id = reply.request_id
         trace.error = ToolError.__name__ if reply.value.is_error else ""
         return reply
@@ -107,6 +92,58 @@ def uses_link(data: SessionData, server: str, *, client: ApiClient) -> bool:
     )
 
 
+@attrs.define(eq=False)
+class _Sending:
+    """A call on its way, in one attempt or more. A closure would take twice the memory.
+
+    Attributes:
+        way: How it goes to the session; None when it goes to the control plane.
+    """
+
+    client: ApiClient
+    data: SessionData
+    call: CallTool
+    way: _Direct | None
+    connect_timeout: float | None
+
+    async def once(self, left: float) -> Reply[Content]:
+        """Make an attempt, within some seconds."""
+        started = time.monotonic()
+        if self.way is not None:
+            try:
+                return await self._straight(self.way, left)
+            except TransportError as exc:
+                left -= time.monotonic() - started
+                if exc.sent or left <= 0 or _size(self.call.args) > _CONTROL_LIMIT:
+                    raise
+            _log.debug("%s goes to the control plane: no connection to the session", self.call.name)
+            self.way = None
+        reply = await self.client.attempt(
+            self.call, timeout=left, connect_timeout=self.connect_timeout
+        )
+        return _first(self.call, reply)
+
+    async def _straight(self, way: _Direct, left: float) -> Reply[Content]:
+        token = self.data.token
+        if not (token.isascii() and token.isprintable()):
+            raise ProtocolError("the service gave the session a credential that cannot be sent")
+        try:
+            answer = await self.client.fetch(
+                way.method,
+                way.url,
+                action=direct.ACTION,
+                params=way.params,
+                text=way.text,
+                headers=way.headers,
+                timeout=left,
+                connect_timeout=min(self.connect_timeout or _CONNECT_LIMIT, left),
+            )
+        except TransportError as exc:
+            exc.request_id = way.request_id
+            raise
+        return Reply(_content(answer, way, self.data), way.request_id)
+
+
 def _first(call: CallTool, reply: Reply[ToolReply]) -> Reply[Content]:
     try:
         return Reply(reply.value.first(), reply.request_id)
@@ -115,23 +152,55 @@ def _first(call: CallTool, reply: Reply[ToolReply]) -> Reply[Content]:
         raise ProtocolError(f"{call.action}: unexpected reply: {exc}", **facts) from exc
 
 
-def _checked(
-    data: SessionData, server: str, name: str, arguments: dict[str, Any], auto_gen_session: bool
-) -> tuple[CallTool, int]:
-    """The call, and how many bytes its arguments are."""
+@attrs.frozen
+class _Call(CallTool):
+    """A call whose parameters are written ahead, for the first time that they are sent."""
+
+    _ahead: list[dict[str, str]] = named(travels=False, factory=list, eq=False, repr=False)
+
+    def write(self) -> None:
+        """Write them."""
+        self._ahead.append(super().form())
+
+    def form(self) -> dict[str, str]:
+        """The parameters that travel in the form."""
+        return self._ahead.pop() if self._ahead else super().form()
+
+
+@attrs.frozen
+class _Direct:
+    """A call that is ready to be sent to a session, once or more often."""
+
+    method: str
+    url: str = attrs.field(repr=False)
+    headers: dict[str, str] = attrs.field(repr=False)
+    request_id: str
+    text: str | None = attrs.field(default=None, repr=False)
+    params: dict[str, str] | None = attrs.field(default=None, repr=False)
+
+
+def _written(
+    data: SessionData,
+    server: str,
+    name: str,
+    arguments: dict[str, Any],
+    auto_gen_session: bool,
+    client: ApiClient,
+) -> tuple[CallTool, _Direct | None]:
+    """The call, and how it goes straight to the session; its arguments are written once."""
     try:
-        call = CallTool(data.session_id, name, arguments, server, auto_gen_session)
-        # Arguments that are not JSON are refused here.
-        return call, len(call.form()["Args"].encode())
+        call = _Call(data.session_id, name, arguments, server, auto_gen_session)
+        way = _direct(data, call, client)
+        if way is None:
+            call.write()  # refuses what is not JSON, as the other way has
+        return call, way
     except (TypeError, ValueError, RecursionError) as exc:
         if isinstance(exc, AgentBayError):
             raise
         raise InvalidInputError(f"the arguments of {name} are not JSON: {exc}") from exc
 
 
-def _direct_call(
-    data: SessionData, call: CallTool, size: int, client: ApiClient
-) -> direct.LinkCall | direct.VpcCall | None:
+def _direct(data: SessionData, call: CallTool, client: ApiClient) -> _Direct | None:
     facts: dict[str, Any] = {
         "args": call.args,
         "server": call.server,
@@ -139,14 +208,21 @@ def _direct_call(
         "token": data.token,
     }
     if uses_link(data, call.server, client=client):
-        return direct.LinkCall(request_id=direct.link_request_id(), **facts)
+        link = direct.LinkCall(request_id=direct.link_request_id(), **facts)
+        url = link.url(data.link_url)
+        return _Direct("POST", url, link.headers(), link.request_id, text=link.body())
     if not (data.vpc_resource and data.network_interface_ip and data.http_port):
         return None
     vpc = direct.VpcCall(request_id=direct.vpc_request_id(), **facts)
     url = vpc.url(data.network_interface_ip, data.http_port)
-    if data.token and call.server and size <= _VPC_LIMIT and client.can_reach(url):
-        return vpc
+    if data.token and call.server and client.can_reach(url) and _size(call.args) <= _VPC_LIMIT:
+        return _Direct("GET", url, vpc.headers(), vpc.request_id, params=vpc.parameters())
     return None
+
+
+def _size(arguments: dict[str, Any]) -> int:
+    """How many bytes arguments are."""
+    return len(to_json(arguments).encode())
 
 
 def is_safe(url: str) -> bool:
@@ -161,30 +237,7 @@ def is_safe(url: str) -> bool:
         return False
 
 
-async def _send_direct(
-    call: direct.LinkCall | direct.VpcCall,
-    data: SessionData,
-    client: ApiClient,
-    timeout: float,
-    connect_timeout: float,
-) -> Reply[Content]:
-    if not (data.token.isascii() and data.token.isprintable()):
-        raise ProtocolError("the service gave the session a credential that cannot be sent")
-    limits: dict[str, Any] = {"timeout": timeout, "connect_timeout": connect_timeout}
-    facts: dict[str, Any] = {"action": direct.ACTION, "headers": call.headers(), **limits}
-    try:
-        if isinstance(call, direct.LinkCall):
-            answer = await client.fetch("POST", call.url(data.link_url), text=call.body(), **facts)
-        else:
-            url = call.url(data.network_interface_ip, data.http_port)
-            answer = await client.fetch("GET", url, params=call.parameters(), **facts)
-    except TransportError as exc:
-        exc.request_id = call.request_id
-        raise
-    return Reply(_content(answer, call, data), call.request_id)
-
-
-def _content(answer: Answer, call: direct.LinkCall | direct.VpcCall, data: SessionData) -> Content:
+def _content(answer: Answer, call: _Direct, data: SessionData) -> Content:
     facts = {"request_id": call.request_id, "action": direct.ACTION}
     verdict = direct.read_verdict(answer.text)
     if answer.status >= 300 or answer.status < 200 or not verdict.success:

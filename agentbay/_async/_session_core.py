@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from .._deferred import Deferred
+from .._deferred import Deferred, hint
 from .._loop_local import LoopLocal
 from .._results.sessions import McpTool
-from .._transport import Reply
 from ..errors import ProtocolError, ToolError
 
 if TYPE_CHECKING:
+    from .. import _transport as transports
+    from .._transport import Reply
     from ..protocol import _calls as calls
     from ..protocol import _wire as wire
     from ..protocol import sessions as actions
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
     from .client import AsyncAgentBay
 else:
     actions = Deferred("agentbay.protocol.sessions")
+    transports = Deferred("agentbay._transport")
     calls = Deferred("agentbay.protocol._calls")
     routes = Deferred("agentbay._async._routes")
     websocket = Deferred("agentbay._async._websocket")
     wire = Deferred("agentbay.protocol._wire")
+    AsyncAgentBay = hint("agentbay._async.client", "AsyncAgentBay")
 
 T = TypeVar("T")
 
@@ -51,14 +55,14 @@ class SessionCore:
         reply = await self._send_tool(tool.tool, tool.arguments(), timeout=timeout)
         facts = {"request_id": reply.request_id, "action": actions.CallTool.action}
         try:
-            return Reply(tool.parse(reply.value), reply.request_id)
+            return transports.Reply(tool.parse(reply.value), reply.request_id)
         except wire.WireError as exc:
             raise ProtocolError(f"{tool.tool}: unexpected answer: {exc}", **facts) from exc
         except ToolError as exc:
             exc.request_id, exc.action = reply.request_id, actions.CallTool.action
             raise
 
-    async def _send_tool(
+    def _send_tool(
         self,
         name: str,
         arguments: dict[str, Any],
@@ -66,8 +70,8 @@ class SessionCore:
         timeout: float | None = None,
         connect_timeout: float | None = None,
         auto_gen_session: bool = False,
-    ) -> Reply[calls.Content]:
-        return await routes.send_tool(
+    ) -> Coroutine[Any, Any, Reply[calls.Content]]:
+        return routes.send_tool(
             self._data,
             self._server_of(name),
             name,

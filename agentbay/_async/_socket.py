@@ -109,7 +109,10 @@ async def converse(
 
 
 def _rejected(status: int) -> WsHandshakeRejectedError:
-    return WsHandshakeRejectedError(f"the session refused the WebSocket: HTTP {status}", status)
+    reason = ", which stands for a session that has ended" if status == 404 else ""
+    return WsHandshakeRejectedError(
+        f"the session refused the WebSocket: HTTP {status}{reason}", status
+    )
 
 
 def _lost(error: Exception, *, opened: bool, mask: Callable[[str], str]) -> WsConnectionClosedError:

@@ -36,8 +36,10 @@ class AsyncAgentComputer(TaskControls):
             The `task_id`, for `get_task_status`, `terminate_task` and `attach`.
 
         Example:
+            ```python
             started = await session.agent.computer.execute_task("Open Notepad and write hello")
             print((await session.agent.computer.get_task_status(started.task_id)).task_status)
+            ```
         """
         return await self._begin(tools.StartComputerTask(task))
 
@@ -52,8 +54,10 @@ class AsyncAgentComputer(TaskControls):
             timeout: Seconds to wait.
 
         Example:
+            ```python
             result = await session.agent.computer.execute_task_and_wait("Empty the bin", 120)
             print(result.task_result if result.success else result.error_message)
+            ```
         """
         return await self._finish(tools.StartComputerTask(task), timeout)
 
@@ -117,12 +121,14 @@ class AsyncAgentBrowser(TaskControls):
             full_page_screenshot: Let the pictures show whole pages.
 
         Example:
+            ```python
             result = await session.agent.browser.execute_task_and_wait(
                 "Find the price of the book on example.com",
                 timeout=180,
                 output_schema={"type": "object", "properties": {"price": {"type": "number"}}},
             )
             print(result.task_result)
+            ```
         """
         call = _browser_task(task, use_vision, full_page_screenshot, output_schema)
         seconds(timeout)
@@ -179,12 +185,14 @@ class AsyncAgentMobile(TaskControls):
             InvalidInputError: An argument makes no sense; nothing was sent.
 
         Example:
+            ```python
             execution = await session.agent.mobile.execute_task(
                 "Log in to the shop",
                 on_content=lambda event: print(event.content, end=""),
                 on_call_for_user=lambda event: input(event.prompt),
             )
             result = await execution.wait(timeout=180)
+            ```
         """
         listeners = Listeners(
             on_reasoning, on_content, on_tool_call, on_tool_result, on_error, on_call_for_user
@@ -224,10 +232,12 @@ class AsyncAgentMobile(TaskControls):
             Exception: What one of the functions raised.
 
         Example:
+            ```python
             result = await session.agent.mobile.execute_task_and_wait(
                 "Turn on the flashlight", timeout=120
             )
             print(result.task_result if result.success else result.error_message)
+            ```
         """
         listeners = Listeners(
             on_reasoning, on_content, on_tool_call, on_tool_result, on_error, on_call_for_user
@@ -253,8 +263,10 @@ class AsyncAgent(Resource):
     """Lets agents work in a session: on its desktop, in its browser, on its phone.
 
     Example:
+        ```python
         result = await session.agent.computer.execute_task_and_wait("Open Notepad", 120)
         print(result.task_result)
+        ```
     """
 
     Computer = AsyncAgentComputer
@@ -286,8 +298,10 @@ class AsyncAgent(Resource):
                 that the task goes on, and can be looked at and ended by its `task_id`.
 
         Example:
+            ```python
             result = await session.agent.execute_task("Open Notepad", max_try_times=40)
             print(result.task_result if result.success else result.error_message)
+            ```
         """
         looks = _times(max_try_times)
         run = await self.computer._start(tools.StartComputerTask(task))

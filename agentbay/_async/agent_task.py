@@ -17,9 +17,11 @@ class AsyncTaskExecution:
     A task that is streamed belongs to the event loop on which it was begun.
 
     Example:
+        ```python
         execution = await session.agent.mobile.execute_task("Turn on the flashlight")
         result = await execution.wait(timeout=120)
         print(result.task_status, result.task_result)
+        ```
     """
 
     def __init__(self, task_id: str = "", *, _run: Run | None = None) -> None:
@@ -61,9 +63,11 @@ class AsyncTaskExecution:
                 ends the task.
 
         Example:
+            ```python
             result = await execution.wait(timeout=60)
             if not result.success:
                 print(result.error_message, result.task_result)
+            ```
         """
         limit = seconds(timeout)
         return await self._run.wait(limit, at_limit=terminate, at_cancel=terminate)
@@ -90,13 +94,15 @@ class AsyncTaskExecution:
             AgentTimeoutError: The time is over.
 
         Example:
+            ```python
             async for event in execution.events(timeout=120):
                 print(event.type, event.content)
+            ```
         """
         return self._run.follow(seconds(timeout))
 
     @property
     def _run(self) -> Run:
         if self._known_run is None:
-            raise AgentError("there is no such task: execute_task() and attach() give them")
+            raise AgentError("there is no task in this object: use execute_task() or attach()")
         return self._known_run

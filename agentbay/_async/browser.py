@@ -31,6 +31,9 @@ _START_LIMIT = 120.0
 # What the gateway of a region answers to actions that it does not have.
 _NOT_OFFERED = "InvalidAction.NotFound"
 
+# What the service says when the browser has ended by itself, or never was started.
+_ENDED = ("BrowserEnded", "BrowserNotStarted")
+
 _BEHAVIOR = "AGENTBAY_BROWSER_BEHAVIOR_SIMULATE"
 
 
@@ -38,14 +41,17 @@ class AsyncBrowser(Resource):
     """Starts the browser of a session, and tells where it takes DevTools commands.
 
     Example:
+        ```python
         if not await session.browser.initialize():
             raise session.browser.error
         url = await session.browser.get_endpoint_url()
         browser = await playwright.chromium.connect_over_cdp(url)
+        ```
     """
 
     _option: BrowserOption | None = None
     _initialized: bool = False
+    _gone: bool = False
     _port: int | None = None
     _error: AgentBayError | None = None
     _notifications: Notifications | None = None
@@ -65,7 +71,7 @@ class AsyncBrowser(Resource):
         wanted = BrowserOption() if option is None else option
         if not isinstance(wanted, BrowserOption):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInputError(f"option must be a BrowserOption, not {wanted!r:.80}")
-        return self._initialized or await self._worked(self._start(wanted))
+        return self.is_initialized() or await self._worked(self._start(wanted))
 
     init = initialize
 
@@ -77,7 +83,7 @@ class AsyncBrowser(Resource):
             port: Where it listens inside the session; needed in a private network only.
         """
         self._option, self._port = option, port
-        self._initialized, self._error = True, None
+        self._initialized, self._gone, self._error = True, False, None
 
     @raising(BrowserError)
     async def destroy(self) -> None:
@@ -88,7 +94,7 @@ class AsyncBrowser(Resource):
         """
         self._check()
         await self._call(StopChrome())
-        self._initialized, self._option, self._port = False, None, None
+        self._ended()
 
     @raising(BrowserError)
     async def get_endpoint_url(self) -> str:
@@ -97,12 +103,15 @@ class AsyncBrowser(Resource):
         The address holds a credential that expires, so ask for it shortly before it is used.
 
         Raises:
-            BrowserError: There is no browser, or the service gives no address.
+            BrowserError: There is no browser, or the service gives no address. A browser that
+                has ended by itself can be initialized again after that.
 
         Example:
+            ```python
             browser = await playwright.chromium.connect_over_cdp(
                 await session.browser.get_endpoint_url()
             )
+            ```
         """
         self._check()
         address = self._session.network_interface_ip
@@ -110,13 +119,16 @@ class AsyncBrowser(Resource):
             return f"ws://{address}:{self._port}"
         return (await self._link()).url
 
+    def _ended(self) -> None:
+        self._initialized, self._option, self._port = False, None, None
+
     def get_option(self) -> BrowserOption | None:
         """The option that the browser was started with; None while there is no browser."""
         return self._option
 
     def is_initialized(self) -> bool:
-        """Whether the browser was started, or attached to, through this object."""
-        return self._initialized
+        """Whether the browser was started, or attached to, and is not known to have ended."""
+        return self._initialized and not self._gone
 
     @property
     def error(self) -> AgentBayError | None:
@@ -147,7 +159,9 @@ class AsyncBrowser(Resource):
             BrowserError: There is no browser, or the page cannot be shown.
 
         Example:
+            ```python
             picture = await session.browser.screenshot(page, full_page=True)
+            ```
         """
         self._check()
         return capture(page, full_page=full_page, options=options)
@@ -182,12 +196,14 @@ class AsyncBrowser(Resource):
             InvalidInputError: `callback` cannot be called.
 
         Example:
+            ```python
             async def help(message: BrowserNotifyMessage) -> None:
                 if message.action == "takeover":
                     await solve_captcha()
                     await session.browser.send_takeover_done(message.id)
 
             await session.browser.register_callback(help)
+            ```
         """
         if not callable(callback):
             raise InvalidInputError(f"callback must be a function, not {callback!r:.80}")
@@ -274,6 +290,8 @@ class AsyncBrowser(Resource):
         try:
             return (await client.send(GetCdpLink(session_id))).value
         except APIError as exc:
+            if exc.code in _ENDED:
+                self._gone = True
             if exc.code != _NOT_OFFERED:
                 raise
         # The first generation of the service: a link to nothing else is one to the browser.

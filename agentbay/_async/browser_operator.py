@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import uuid
 from collections.abc import Callable, Mapping
@@ -50,10 +49,12 @@ class AsyncBrowserOperator(Resource):
     arguments that make no sense, before anything is sent.
 
     Example:
+        ```python
         operator = session.browser.operator
         await operator.navigate("https://example.com")
         result = await operator.act(ActOptions("open the first link"))
         print(result.success, result.message)
+        ```
     """
 
     def __init__(self, session: AsyncSession, browser: AsyncBrowser) -> None:
@@ -73,7 +74,9 @@ class AsyncBrowserOperator(Resource):
             BrowserError: The page could not be opened, or there is no browser.
 
         Example:
+            ```python
             await session.browser.operator.navigate("https://example.com")
+            ```
         """
         return (await self._ask(tools.Navigate(url))).value
 
@@ -90,7 +93,7 @@ class AsyncBrowserOperator(Resource):
         Args:
             page: Which page.
             full_page: Show all of it, also what is outside of the viewport.
-            quality: Quality of the picture in percent, where its format has any.
+            quality: Quality of the picture from 0 to 100, where its format has any.
             clip: Show this part only: ``x``, ``y``, ``width`` and ``height`` in pixels.
             timeout: How long the service may take, in seconds; passed on as it is.
 
@@ -113,16 +116,21 @@ class AsyncBrowserOperator(Resource):
         clip: Mapping[str, float] | None = None,
         timeout: float | None = None,
     ) -> bytes:
-        """Take a picture of a page, like `screenshot`, and decode it.
+        """Take a picture of a page, with the arguments of `screenshot`, and decode it.
+
+        Raises:
+            BrowserError: The picture could not be taken, it is none, or there is no browser.
 
         Example:
+            ```python
             picture = await session.browser.operator.screenshot_bytes()
             Path("page.png").write_bytes(picture)
+            ```
         """
         text = await self.screenshot(page, full_page, quality, clip, timeout)
         try:
             return base64.b64decode(text.rpartition(",")[2], validate=True)
-        except binascii.Error as exc:
+        except ValueError as exc:
             raise BrowserError(f"the service sent no picture: {exc}") from exc
 
     async def close(self) -> bool:
@@ -153,9 +161,11 @@ class AsyncBrowserOperator(Resource):
             BrowserError: It was not begun, or the service does not tell how it ended.
 
         Example:
+            ```python
             options = ActOptions("search for agentbay", timeout=120)
             result = await session.browser.operator.act(options)
             print(result.message)
+            ```
         """
         if isinstance(action_input, ObserveResult):
             action_input = ActOptions(action_input.action())
@@ -182,10 +192,12 @@ class AsyncBrowserOperator(Resource):
             BrowserError: It was not begun, or failed.
 
         Example:
+            ```python
             operator = session.browser.operator
             _, found = await operator.observe(ObserveOptions("the search field"))
             if found:
                 await operator.act(found[0])
+            ```
         """
         options = _checked(options, ObserveOptions, "options")
         if self._knows("page_use_observe") and not self._knows("page_use_observe_async"):
@@ -213,10 +225,12 @@ class AsyncBrowserOperator(Resource):
             BrowserError: It was not begun, it failed, or the data does not fit the model.
 
         Example:
+            ```python
             schema = {"type": "object", "properties": {"price": {"type": "number"}}}
             options = ExtractOptions("the price of the product", schema)
             _, data = await session.browser.operator.extract(options)
             print(data["price"])
+            ```
         """
         wanted: ExtractOptions[T] = _checked(options, ExtractOptions, "options")
         call = await self._placed(_traced(wanted.call()), page)
@@ -241,8 +255,10 @@ class AsyncBrowserOperator(Resource):
             BrowserError: No answer came back, or there is no browser.
 
         Example:
+            ```python
             result = await session.browser.operator.login('{"api_key": "k", "skill_id": "s"}')
             print(result.success, result.message)
+            ```
         """
         call = tools.Login(login_config, use_vision)
         return await self._log_in(await self._placed(call, page))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,27 +16,27 @@ import anyio
 from .. import _left_over as left_over
 from .._config import Config, resolve
 from .._deadline import Deadline, cleaning_up
-from .._deferred import Deferred
+from .._deferred import Deferred, hint
 from .._params import ContextSync, CreateSessionParams
 from .._results.base import reported
 from .._results.sessions import DeleteResult, SessionId, SessionListResult, SessionResult
 from .._slots import Slots
-from .._transport import ApiClient, Reply
 from ..errors import AgentBayError, InvalidInputError, RequestTimeoutError
 from ..protocol._checks import check_labels
 from .session import AsyncSession
 
 if TYPE_CHECKING:
-    import os
-
     import httpx
 
+    from .. import _transport as transports
     from .._params.listing import ListSessionParams
     from .._results.lifecycle import SessionPauseResult, SessionResumeResult
     from .._results.session_data import GetSessionResult
     from .._retry import RetryPolicy
+    from .._transport import ApiClient, Reply
     from ..protocol import sessions as actions
     from . import _account_calls as account_calls
+    from . import _clean_ups as clean_ups
     from . import _creating as creating
     from . import _creation as creation
     from .beta import AsyncBetaNamespace
@@ -44,9 +45,18 @@ if TYPE_CHECKING:
     from .skills import AsyncBetaSkillsService
 else:
     actions = Deferred("agentbay.protocol.sessions")
+    transports = Deferred("agentbay._transport")
+    ApiClient = hint("agentbay._transport", "ApiClient")
     account_calls = Deferred("agentbay._async._account_calls")
+    clean_ups = Deferred("agentbay._async._clean_ups")
     creating = Deferred("agentbay._async._creating")
     creation = Deferred("agentbay._async._creation")
+    httpx = Deferred("httpx")
+    RetryPolicy = hint("agentbay._retry", "RetryPolicy")
+    ListSessionParams = hint("agentbay._params.listing", "ListSessionParams")
+    SessionPauseResult = hint("agentbay._results.lifecycle", "SessionPauseResult")
+    SessionResumeResult = hint("agentbay._results.lifecycle", "SessionResumeResult")
+    GetSessionResult = hint("agentbay._results.session_data", "GetSessionResult")
 
 # Seconds for the contexts of a new session to arrive, and for cleaning up after a failure.
 _CONTEXT_LIMIT = 180.0
@@ -58,7 +68,8 @@ _QUEUE_LIMIT = 600.0
 class AsyncAgentBay:
     """A client for one AgentBay account, or for the local engine.
 
-    It can be used from several event loops, one after the other or at once.
+    It can be used from several event loops, one after the other or at once. Methods that return
+    a result tell a failure in it, and `unwrap` raises it; the others say what they raise.
 
     Args:
         api_key: Key of the account; ``AGENTBAY_API_KEY`` by default. The local engine needs
@@ -69,7 +80,8 @@ class AsyncAgentBay:
         endpoint: Host or URL of the service, or ``"local"`` for the engine inside this
             process; ``AGENTBAY_ENDPOINT`` by default.
         region_id: Region of the service; ``AGENTBAY_REGION_ID`` by default.
-        timeout: Seconds until a request is given up; 60 by default.
+        timeout: Seconds until a request is given up, all of its attempts together;
+            ``AGENTBAY_TIMEOUT_MS``, or else 60 seconds, by default.
         transport: Carries the requests instead of a network connection, as in `httpx`.
         proxy: URL of a proxy; that of the environment by default.
         verify: False, or an SSL context, to check certificates in another way.
@@ -78,16 +90,18 @@ class AsyncAgentBay:
             has set up; needs the extra ``otel``.
         owner: A name for whoever creates sessions with this client. They carry it as a label,
             and `reap` finds by it what an earlier run of the same program left behind.
-        max_sessions: How many sessions this client has at once; `create` waits while there are
-            so many. Any number by default.
+        max_sessions: How many sessions this client has at once, 1 or more; `create` waits while
+            there are so many, up to 10 minutes. Any number by default.
 
     Raises:
         ConfigError: A setting is missing or makes no sense; also a `ValueError`.
 
     Example:
+        ```python
         async with AsyncAgentBay(endpoint="local") as bay:
             async with bay.session() as session:
                 print((await session.command.run("echo hello")).output)
+        ```
     """
 
     def __init__(
@@ -110,7 +124,7 @@ class AsyncAgentBay:
         self._settings = resolve(
             api_key, cfg, env_file, endpoint=endpoint, region_id=region_id, timeout=timeout
         )
-        self._client = ApiClient(
+        self._client = transports.ApiClient(
             self._settings,
             transport=transport,
             proxy=proxy,
@@ -122,6 +136,7 @@ class AsyncAgentBay:
         if max_sessions is not None:
             _positive("max_sessions", max_sessions, 1)
         self._slots = Slots(max_sessions)
+        self._clean_ups = clean_ups.CleanUps()
         # Sessions that were created here, each of which has a place in `_slots`.
         self._created: set[str] = set()
 
@@ -182,17 +197,20 @@ class AsyncAgentBay:
     ) -> SessionResult[AsyncSession]:
         """Create a session.
 
-        When the session's contexts cannot be brought into it, the session is deleted again
-        and the result says why. The same holds when the call is cancelled. A request whose
-        reply was lost is not simply sent again: a label of its own, which `get_labels` leaves
-        out, tells whether there is a session already.
+        When the session's contexts cannot be brought into it within 3 minutes, the session is
+        deleted again and the result says why. A call that is cancelled or out of time goes on
+        at once: its session is deleted in the background, and `aclose` waits for that. A
+        request whose reply was lost is not simply sent again: a label of its own, which
+        `get_labels` leaves out, tells whether there is a session already.
 
         Args:
             params: What the session is asked to be.
 
         Example:
+            ```python
             params = CreateSessionParams(labels={"project": "demo"})
             session = (await bay.create(params)).unwrap()
+            ```
         """
         wanted = CreateSessionParams() if params is None else params
         if not isinstance(wanted, CreateSessionParams):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -214,8 +232,10 @@ class AsyncAgentBay:
             AgentBayError: The session could not be created, or could not be deleted.
 
         Example:
+            ```python
             async with bay.session() as session:
                 await session.file_system.write_file("/tmp/a.txt", "hello")
+            ```
         """
         session = (await self.create(params)).unwrap()
         try:
@@ -248,12 +268,20 @@ class AsyncAgentBay:
     ) -> AsyncIterator[SessionId]:
         """Go through all sessions that match, page after page.
 
+        Args:
+            labels: Only sessions with all of these labels.
+            status: Only sessions in this state, such as ``"RUNNING"``.
+            image_id: Only sessions of this image.
+
         Raises:
+            InvalidInputError: There is no such state, or a label cannot be one.
             AgentBayError: A page could not be read.
 
         Example:
+            ```python
             async for session_id in bay.list_all({"project": "demo"}):
                 print(session_id, session_id.status)
+            ```
         """
         token = ""
         while True:
@@ -284,9 +312,11 @@ class AsyncAgentBay:
             image_id: Only sessions of this image.
 
         Example:
+            ```python
             result = await bay.list({"project": "demo"}, limit=5)
             for session_id in result.session_ids:
                 print(session_id, session_id.status)
+            ```
         """
         number, size = _positive("page", page, 1), _positive("limit", limit, 10)
         reply = await self._page(labels, size, "", status, image_id)
@@ -328,11 +358,16 @@ class AsyncAgentBay:
         """Limit the time of every call inside a block, all of them together.
 
         Args:
-            seconds: From the beginning of the block.
+            seconds: From the beginning of the block, 0 or more.
+
+        Raises:
+            InvalidInputError: `seconds` is no number, or below 0.
 
         Example:
+            ```python
             with bay.deadline(30):
                 result = await session.command.run("make test")
+            ```
         """
         return Deadline(seconds)
 
@@ -340,25 +375,31 @@ class AsyncAgentBay:
         """Delete the sessions that clients with the same `owner` left behind.
 
         Args:
-            older_than: Only sessions that were asked for so many seconds ago; compares the
-                clock of this machine with that of the one that asked.
+            older_than: Only sessions that were asked for at least so many seconds ago;
+                compares the clock of this machine with that of the one that asked.
 
         Returns:
             The identifiers of the sessions that were deleted.
 
         Raises:
             ConfigError: This client has no `owner`.
+            InvalidInputError: `older_than` is below 0.
             AgentBayError: The sessions cannot be found, or one of them cannot be deleted.
 
         Example:
+            ```python
             bay = AsyncAgentBay(owner="nightly-tests")
             await bay.reap(older_than=3600)
+            ```
         """
         return await account_calls.reap(self, self._owner, older_than)
 
     async def aclose(self) -> None:
-        """Close the connections of the current event loop."""
-        await self._client.aclose()
+        """Close the connections of the current event loop.
+
+        Before that, what callers began on it that were cancelled or out of time is undone.
+        """
+        await self._clean_ups.before(self._client.aclose)
 
     async def __aenter__(self) -> Self:
         return self
@@ -382,11 +423,9 @@ class AsyncAgentBay:
     async def _create(self, call: actions.CreateSession) -> Reply[actions.SessionData]:
         """Create a session when there is a place for it."""
         await self._take_slot(call.action)
-        try:
-            reply = await creating.create_session(self._client, call, self._owner)
-        except BaseException:  # cancelled too
-            self._slots.give_back()
-            raise
+        reply = await creating.create_session(
+            self._client, self._clean_ups, call, self._owner, self._slots.give_back
+        )
         self._created.add(reply.value.session_id)
         if not self._settings.is_local:
             left_over.opened(reply.value.session_id)
@@ -405,11 +444,11 @@ class AsyncAgentBay:
         )
 
     def _ended(self, session_id: str) -> None:
-        """Give back the place of a session that has ended."""
+        """Give back the place of a session that has ended, whoever created it."""
+        left_over.closed(session_id)
         if session_id in self._created:
             self._created.discard(session_id)
             self._slots.give_back()
-            left_over.closed(session_id)
 
     async def _made(self, data: actions.SessionData, params: CreateSessionParams) -> AsyncSession:
         """The session that the service made, in the state that was asked for."""
@@ -418,8 +457,11 @@ class AsyncAgentBay:
         session._adopt(data, image_id=params.image_id or "", replay=replay)
         try:
             await self._prepare(session, params)
-        except BaseException:  # cancelled too: nobody else knows of the session
-            await self._end(session, False)
+        except AgentBayError:
+            await self._clean_ups.start(partial(self._end, session, False)).wait()
+            raise
+        except BaseException:  # cancelled: nobody else knows of the session
+            self._clean_ups.start(partial(self._end, session, False))
             raise
         return session
 

@@ -64,8 +64,10 @@ class AsyncCode(Resource):
             What the code printed and showed. `success` means that it ran to its end.
 
         Example:
+            ```python
             result = await session.code.run_code("print(6 * 7)", "python")
             print(result.result)
+            ```
         """
         limit = _seconds(timeout_s)
         call = RunCode(code, language_of(language), limit)
@@ -92,8 +94,10 @@ class AsyncCode(Resource):
             AgentBayError: The run could not be made, or was not told to its end.
 
         Example:
+            ```python
             async for event in session.code.run_code_stream("print(6 * 7)", "python"):
                 print(event.kind, event.chunk or event.result or event.error)
+            ```
         """
         call = RunCode(code, language_of(language), _seconds(timeout_s))
         run = StreamedRun()
@@ -174,7 +178,7 @@ class _Listeners:
 
 def _seconds(limit: object) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < 1e9:
-        raise InvalidInputError(f"timeout_s must be a positive number, not {limit!r}")
+        raise InvalidInputError(f"timeout_s must be a positive number of seconds, not {limit!r}")
     return math.ceil(for_the_session(float(limit)))
 
 

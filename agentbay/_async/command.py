@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .._deadline import for_the_session
+from .._deferred import hint
 from .._results.base import reported
 from .._results.command import CommandResult
 from .._transport import Reply
 from ..errors import CommandError, InvalidInputError
+from ..protocol._checks import as_dict
 from ..protocol.command import DEFAULT_TIMEOUT, Shell, ShellReply
 from ._resource import Resource
 
 if TYPE_CHECKING:
     from .process import AsyncProcessHandle
+else:
+    AsyncProcessHandle = hint("agentbay._async.process", "AsyncProcessHandle")
 
 # What the service may need on top of a command's own time limit, in seconds.
 _MARGIN = 15.0
@@ -54,11 +58,14 @@ class AsyncCommand(Resource):
             Output and exit code. `success` means that the command exited with 0.
 
         Example:
+            ```python
             result = await session.command.run("echo hello")
             print(result.stdout, result.exit_code)
+            ```
         """
         limit = for_the_session(_seconds(timeout_ms, timeout))
-        call = Shell(command, round(limit * 1000), cwd, None if envs is None else dict(envs))
+        variables = None if envs is None else as_dict("envs", envs)
+        call = Shell(command, round(limit * 1000), cwd, variables)
         return _result(await self._call(call, timeout=limit + _MARGIN))
 
     async def start(
@@ -75,9 +82,11 @@ class AsyncCommand(Resource):
             ProcessError: It could not be started.
 
         Example:
+            ```python
             process = await session.command.start("python3 server.py")
             async for text in process.stdout():
                 print(text, end="")
+            ```
         """
         from . import process
 

@@ -29,7 +29,7 @@ class AsyncComputer(Screen, Windows, Applications):
 
     Coordinates are pixels, counted from the upper left corner of the screen. A button or a
     direction that does not exist raises `InvalidInputError`, which is a `ValueError`; any
-    other failure is in the result.
+    other failure is in the result, but for that of `beta_take_screenshot`, which is raised.
     """
 
     async def click_mouse(
@@ -47,7 +47,9 @@ class AsyncComputer(Screen, Windows, Applications):
             InvalidInputError: There is no such button.
 
         Example:
+            ```python
             await session.computer.click_mouse(100, 200, "right")
+            ```
         """
         return await self._click(x, y, mouse_button(button))
 
@@ -106,8 +108,10 @@ class AsyncComputer(Screen, Windows, Applications):
             In `data` a text that `json.loads` reads, with ``data["x"]`` and ``data.x`` on it.
 
         Example:
+            ```python
             position = (await session.computer.get_cursor_position()).unwrap()
             print(position.x, position.y)
+            ```
         """
         reply = await self._call(tools.GetCursorPosition())
         return OperationResult(reply.request_id, True, reply.value)
@@ -127,7 +131,9 @@ class AsyncComputer(Screen, Windows, Applications):
             hold: Leave them pressed until `release_keys`.
 
         Example:
+            ```python
             await session.computer.press_keys(["ctrl", "s"])
+            ```
         """
         return await self._done(tools.PressKeys(pressed(keys), hold))
 
@@ -158,8 +164,10 @@ class AsyncComputer(Screen, Windows, Applications):
             AgentBayError: The picture could not be taken, or it is damaged.
 
         Example:
+            ```python
             shot = await session.computer.beta_take_screenshot()
             Path("screen.png").write_bytes(shot.data)
+            ```
         """
         return await self._picture(tools.Screenshot(format))
 

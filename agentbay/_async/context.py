@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import attrs
@@ -28,6 +28,8 @@ from ..protocol.contexts import Context, ContextListParams
 if TYPE_CHECKING:
     from .client import AsyncAgentBay
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 
 _PAGE, _FILE_PAGE = 10, 50
@@ -37,9 +39,11 @@ class AsyncContextService:
     """The contexts of the account. A session uses one through `ContextSync`.
 
     Example:
+        ```python
         context = (await bay.context.get("my-project", create=True)).unwrap()
         params = CreateSessionParams(context_syncs=[ContextSync(context.id, "/home/wuying/work")])
         session = (await bay.create(params)).unwrap()
+        ```
     """
 
     def __init__(self, agent_bay: AsyncAgentBay) -> None:
@@ -88,7 +92,7 @@ class AsyncContextService:
             next_token: Where the page begins: `next_token` of the page before.
             session_id: Only contexts of this session.
         """
-        kept = params or ContextListParams()
+        kept = ContextListParams() if params is None else _of(ContextListParams, "params", params)
         size, token = max_results or kept.max_results or _PAGE, next_token or kept.next_token
         call = actions.ListContexts(
             max_results=size, next_token=token, session_id=session_id or kept.session_id
@@ -99,13 +103,15 @@ class AsyncContextService:
     @reported(OperationResult[bool])
     async def update(self, context: Context) -> OperationResult[bool]:
         """Give a context the name that the object carries."""
-        reply = await self._client.send(actions.ModifyContext(context.id, context.name))
+        reply = await self._client.send(
+            actions.ModifyContext(_of(Context, "context", context).id, context.name)
+        )
         return OperationResult(reply.request_id, True, True)
 
     @reported(OperationResult[bool])
     async def delete(self, context: Context) -> OperationResult[bool]:
         """Delete a context and its files."""
-        reply = await self._client.send(actions.DeleteContext(context.id))
+        reply = await self._client.send(actions.DeleteContext(_of(Context, "context", context).id))
         return OperationResult(reply.request_id, True, True)
 
     @reported(FileUrlResult)
@@ -188,8 +194,10 @@ class AsyncContextService:
             AgentBayError: A page could not be read.
 
         Example:
+            ```python
             async for file in bay.context.list_all_files(context.id, "/"):
                 print(file.file_path, file.size)
+            ```
         """
         token: str | None = None
         while True:
@@ -266,8 +274,14 @@ class AsyncContextService:
             _log.debug("the context %s is %s", context_id, found.status)
 
 
+def _of(kind: type[T], name: str, value: object) -> T:
+    if not isinstance(value, kind):
+        raise InvalidInputError(f"{name} must be a {kind.__name__} object, not {value!r:.80}")
+    return value
+
+
 def _check_search(name: str | None, context_id: str | None, create: bool) -> None:
     if not name and not context_id:
-        raise InvalidInputError("a context is found by its name or by its context_id")
+        raise InvalidInputError("no context is named: give its name or its context_id")
     if create and context_id:
         raise InvalidInputError("create=True takes a name: the service chooses the id")

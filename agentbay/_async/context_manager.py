@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
+from .._deferred import hint
 from .._params import ContextSync
 from .._results.base import reported
 from .._results.context import (
@@ -31,6 +32,8 @@ from ._resource import Resource
 
 if TYPE_CHECKING:
     from .._params.mounts import BetaContextMount
+else:
+    BetaContextMount = hint("agentbay._params.mounts", "BetaContextMount")
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.05, 5.0, 1.5
 _MODES = ("upload", "download")
@@ -96,7 +99,9 @@ class AsyncContextManager(Resource):
             Whether every transfer succeeded; `error_message` names those that did not.
 
         Example:
+            ```python
             (await session.context.sync(mode="upload")).unwrap()
+            ```
         """
         try:
             callback, tries, interval = _retries(more, callback, max_retries, retry_interval)
@@ -155,7 +160,9 @@ class AsyncContextManager(Resource):
             Whether the contexts are there; with `wait_for_completion`, also their files.
 
         Example:
+            ```python
             await session.context.bind(ContextSync(context.id, "/home/wuying/data"))
+            ```
         """
         if not contexts:
             raise InvalidInputError("name at least one context to bind")
@@ -284,7 +291,9 @@ def _retries(
         raise InvalidInputError(f"callback must be a function, not {told!r:.80}")
     for value in (tries, interval):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise InvalidInputError(f"retries are counted in integers, not {value!r:.80}")
+            raise InvalidInputError(
+                f"max_retries and retry_interval must be integers, not {value!r:.80}"
+            )
     return told, tries, interval
 
 
@@ -298,8 +307,7 @@ def _limit(timeout: float | None, tries: int | None, interval: int | None) -> fl
         for _ in range(min(_RETRIES if tries is None else tries, 10_000)):
             limit += pause
             pause = min(pause * _RETRY_GROWTH, longest)
-    if not limit > 0:
-        raise InvalidInputError(f"the time limit must be positive, not {limit!r} s")
+    check_limits(timeout=limit)
     return limit
 
 

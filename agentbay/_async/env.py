@@ -29,8 +29,10 @@ class AsyncEnv(Resource):
             envs: Names and values, both texts.
 
         Example:
+            ```python
             await session.env.set({"LANG": "C.UTF-8"})
             print((await session.command.run("echo $LANG")).stdout)
+            ```
         """
         call = SetEnv(variables(envs))
         self._name_server()
@@ -48,8 +50,10 @@ class AsyncEnv(Resource):
             Names and values in `envs`. A name that is not set is left out.
 
         Example:
+            ```python
             result = await session.env.get(["LANG"])
             print(result.envs.get("LANG"))
+            ```
         """
         call = GetEnv(names(keys))
         self._name_server()

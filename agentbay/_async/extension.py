@@ -45,11 +45,13 @@ class AsyncExtensionsService:
             there is none. By default one with a name of its own, which `cleanup` deletes.
 
     Example:
+        ```python
         extensions = AsyncExtensionsService(bay, "my-extensions")
         extension = await extensions.create("blocker.zip")
         option = await extensions.create_extension_option([extension.id])
         context = BrowserContext(profile.id, extension_option=option)
         session = (await bay.create(CreateSessionParams(browser_context=context))).unwrap()
+        ```
     """
 
     def __init__(self, agent_bay: AsyncAgentBay, context_id: str = "") -> None:
@@ -125,7 +127,14 @@ class AsyncExtensionsService:
         return await self._upload(extension_id, new_local_path)
 
     async def delete(self, extension_id: str) -> bool:
-        """Delete an extension, and tell whether that worked."""
+        """Delete an extension, and tell whether that worked.
+
+        Args:
+            extension_id: Which one; its `id`.
+
+        Returns:
+            False when the service refused, or could not be reached.
+        """
         try:
             context = await self._get_context()
             await self._bay.client.send(DeleteContextFile(context.id, _path(extension_id)))
@@ -147,6 +156,9 @@ class AsyncExtensionsService:
 
     async def create_extension_option(self, extension_ids: Sequence[str]) -> ExtensionOption:
         """Choose extensions for the `BrowserContext` of a session.
+
+        Args:
+            extension_ids: Which ones, at least one; the `id` of each.
 
         Raises:
             InvalidInputError: No extension is given.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import builtins
 import os
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, overload
 
+from .._deferred import hint
 from .._results.base import reported
 from .._results.file_system import (
     BinaryFileContentResult,
@@ -26,6 +27,7 @@ from .._results.file_system import (
 )
 from ..errors import ContextNotFoundError, FileError, InvalidInputError
 from ..protocol import file_system as tools
+from ..protocol._checks import as_dict
 from ..protocol.file_system import Edit, FileChangeEvent, check_interval, write_mode
 from . import _file_contents as contents
 from ._resource import Resource
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from ._watch_thread import DirectoryWatcher
     from .file_transfer import AsyncFileTransfer
     from .watch import AsyncFileWatch
+else:
+    DirectoryWatcher = hint("agentbay._async._watch_thread", "DirectoryWatcher")
+    AsyncFileWatch = hint("agentbay._async.watch", "AsyncFileWatch")
 
 
 class AsyncFileSystem(Resource):
@@ -67,16 +72,20 @@ class AsyncFileSystem(Resource):
             dry_run: Leave the file as it is, and only tell what would differ.
 
         Example:
+            ```python
             edits = [{"oldText": "red", "newText": "green"}]
             print((await session.file_system.edit_file("/tmp/a.txt", edits, dry_run=True)).diff)
+            ```
         """
+        if isinstance(edits, str | Mapping) or not isinstance(edits, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInputError(f"edits must be a list of edits, not {edits!r:.80}")
         call = tools.EditFile(path, [_edit(edit) for edit in edits], dry_run)
         reply = await self._call(call)
         return EditResult(reply.request_id, True, True, diff=reply.value)
 
     @reported(FileInfoResult)
     async def get_file_info(self, path: str) -> FileInfoResult:
-        """Tell size, kind, times and permissions of a file or directory."""
+        """Tell size in bytes, kind, times and permissions of a file or directory."""
         reply = await self._call(tools.GetFileInfo(path))
         return FileInfoResult(reply.request_id, True, reply.value)
 
@@ -88,7 +97,12 @@ class AsyncFileSystem(Resource):
 
     @reported(BoolResult)
     async def move_file(self, source: str, destination: str) -> BoolResult:
-        """Move or rename a file or directory. The destination must not exist."""
+        """Move or rename a file or directory.
+
+        Args:
+            source: What to move.
+            destination: Its path afterwards, which must not exist.
+        """
         reply = await self._call(tools.MoveFile(source, destination))
         return BoolResult(reply.request_id, True, True)
 
@@ -131,8 +145,10 @@ class AsyncFileSystem(Resource):
             progress_cb: Told how many bytes have arrived so far, after each message.
 
         Example:
+            ```python
             text = (await session.file_system.read_file("/tmp/a.txt")).unwrap()
             data = (await session.file_system.read_file("/tmp/a.png", format="bytes")).unwrap()
+            ```
         """
         if format == "bytes":
             return await self._read_bytes(path, progress_cb)
@@ -226,9 +242,11 @@ class AsyncFileSystem(Resource):
                 before when the file is sent again.
 
         Example:
+            ```python
             folder = await session.file_system.get_file_transfer_context_path()
             result = await session.file_system.upload_file("data.csv", f"{folder}/data.csv")
             print(result.bytes_sent)
+            ```
         """
         return await self._transfer.upload(
             local_path,
@@ -271,9 +289,11 @@ class AsyncFileSystem(Resource):
                 before when the file begins again.
 
         Example:
+            ```python
             folder = await session.file_system.get_file_transfer_context_path()
             result = await session.file_system.download_file(f"{folder}/out.csv", "out.csv")
             print(result.local_path, result.bytes_received)
+            ```
         """
         return await self._transfer.download(
             remote_path,
@@ -317,15 +337,17 @@ class AsyncFileSystem(Resource):
 
         Args:
             path: The directory.
-            interval: Seconds between two questions.
+            interval: Seconds between two questions, where the session is asked.
 
         Raises:
             AgentBayError: The directory cannot be watched.
 
         Example:
+            ```python
             async with session.file_system.watch("/tmp/results") as changes:
                 async for events in changes:
                     print([event.path for event in events])
+            ```
         """
         from .watch import AsyncFileWatch
 
@@ -356,12 +378,14 @@ class AsyncFileSystem(Resource):
             stop_event: Ends the thread when it is set; the thread makes one by default.
 
         Example:
+            ```python
             thread = session.file_system.watch_directory("/tmp/results", print)
             thread.start()
             thread.ready_event.wait(10)
             await session.file_system.write_file("/tmp/results/a.txt", "hello")
             thread.stop_event.set()
             thread.join()
+            ```
         """
         from ._watch_thread import DirectoryWatcher
 
@@ -400,12 +424,13 @@ class AsyncFileSystem(Resource):
 
 def _texts(name: str, values: Sequence[str]) -> list[str]:
     # One text is a sequence of texts too, which is never meant.
-    if isinstance(values, str):
+    if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidInputError(f"{name} must be a list of texts, not {values!r:.80}")
     return list(values)
 
 
 def _edit(edit: Mapping[str, str]) -> Edit:
+    edit = as_dict("an edit", edit)
     old, new = edit.get("oldText"), edit.get("newText")
     if not isinstance(old, str) or not isinstance(new, str) or not old:
         raise InvalidInputError(

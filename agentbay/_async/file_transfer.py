@@ -19,7 +19,7 @@ import attrs
 from .._deadline import in_time
 from .._results.base import ApiResponse
 from .._results.file_system import DownloadResult, UploadResult
-from ..errors import AgentBayError, APIError
+from ..errors import AgentBayError, APIError, FileTransferError
 from ..protocol import context_files as actions
 from ..protocol._calls import check_path
 from ..protocol._checks import check_limits
@@ -126,6 +126,8 @@ class AsyncFileTransfer(Resource):
                 reply.value.url, sending.chunks, sending.size, content_type=content_type
             )
         facts |= {"http_status": stored.status, "etag": stored.etag or None}
+        if not sending.is_over:
+            raise FileTransferError("the store answered before it had the whole upload")
         facts["bytes_sent"] = sending.size
         if stored.told is not None:
             stored.told.check(sending.digest(), "the upload")
@@ -180,10 +182,15 @@ class AsyncFileTransfer(Resource):
 
 
 class _Sending:
-    """A file on its way out, once or more often."""
+    """A file on its way out, once or more often.
+
+    Attributes:
+        size: How many bytes it is.
+        is_over: Whether all of them were taken.
+    """
 
     def __init__(self, file: BinaryIO, size: int, progress: _Progress) -> None:
-        self.size = size
+        self.size, self.is_over = size, False
         self._file, self._progress = file, progress
         self._md5 = _md5()
 
@@ -193,13 +200,14 @@ class _Sending:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The pieces of the file; the callback hears of each when the next one is asked for."""
-        sent, self._md5 = 0, _md5()
+        sent, self.is_over, self._md5 = 0, False, _md5()
         async with aclosing(local_files.pieces(self._file, self.size, self._md5)) as pieces:
             async for piece in pieces:
                 yield piece
                 sent += len(piece)
                 if self._progress is not None:
                     await tell(self._progress, sent)
+        self.is_over = True
 
 
 def _md5() -> hashlib._Hash:

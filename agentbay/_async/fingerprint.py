@@ -35,9 +35,11 @@ class AsyncBrowserFingerprintGenerator:
             Playwright brings.
 
     Example:
+        ```python
         generator = AsyncBrowserFingerprintGenerator()
         option = BrowserOption(fingerprint_format=await generator.generate_fingerprint())
         await session.browser.initialize(option)
+        ```
     """
 
     def __init__(self, headless: bool = False, use_chrome_channel: bool = True) -> None:
@@ -76,8 +78,10 @@ class AsyncBrowserFingerprintGenerator:
             OSError: The file cannot be written.
 
         Example:
+            ```python
             await generator.generate_fingerprint_to_file("chrome.json")
             found = FingerprintFormat.load(Path("chrome.json").read_text("utf-8"))
+            ```
         """
         if not output_filename or not str(output_filename).strip():
             raise InvalidInputError("output_filename must be the name of a file")

@@ -25,7 +25,8 @@ _MARGIN = 15.0
 class AsyncGit(Resource):
     """Works with git repositories in a session.
 
-    Methods raise a `GitError` when git fails, and `InvalidInputError` for arguments that
+    Methods raise a `GitError` when git fails, a `GitNotARepoError` where there is no repository
+    and a `GitNotFoundError` where there is no git; and `InvalidInputError` for arguments that
     make no sense, before anything is sent. Time limits are in milliseconds, 30 seconds by
     default; at it git is killed. Git never asks for a password: it fails.
     """
@@ -47,7 +48,7 @@ class AsyncGit(Resource):
                 the session, by default.
             branch: The only branch to fetch, and to check out.
             depth: How many commits to fetch; all by default.
-            timeout_ms: Time limit, 5 minutes by default.
+            timeout_ms: Time limit in milliseconds, 5 minutes by default.
 
         Raises:
             GitAuthError: The server wants credentials, or others.
@@ -77,10 +78,12 @@ class AsyncGit(Resource):
             path: Its directory, which is made if it does not exist.
             initial_branch: Name of the first branch; git's own choice by default.
             bare: Make a repository without a work tree.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
 
         Example:
+            ```python
             await session.git.init("/tmp/project", initial_branch="main")
+            ```
         """
         arguments = ["init"]
         if initial_branch is not None:
@@ -104,7 +107,7 @@ class AsyncGit(Resource):
             files: Files, directories or patterns to stage.
             stage_all: Without `files`: stage the whole work tree, deleted files too, rather
                 than what is below `repo_path`.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         if files is not None:
             arguments = ["--", *lines.paths("files", files)]
@@ -130,12 +133,13 @@ class AsyncGit(Resource):
             author_name: Who commits; as configured by default.
             author_email: Their address; as configured by default.
             allow_empty: Commit although nothing is staged.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
 
         Raises:
             GitError: Nothing is staged, nobody is configured, or a hook refused.
 
         Example:
+            ```python
             await session.git.init("/tmp/project")
             await session.git.commit(
                 "/tmp/project",
@@ -144,6 +148,7 @@ class AsyncGit(Resource):
                 author_email="ada@example.com",
                 allow_empty=True,
             )
+            ```
         """
         arguments: list[str] = []
         for key, value in (("name", author_name), ("email", author_email)):
@@ -168,7 +173,7 @@ class AsyncGit(Resource):
         Args:
             repo_path: The repository.
             max_count: How many commits at most; all by default.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
 
         Raises:
             GitError: There is no commit yet.
@@ -234,7 +239,7 @@ class AsyncGit(Resource):
             url: Where it is.
             fetch: Fetch its branches.
             overwrite: Change the URL of a name that exists, rather than fail.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         pair = [lines.plain("name", name), lines.plain("url", url)]
         if not overwrite:
@@ -280,7 +285,7 @@ class AsyncGit(Resource):
                 ``"soft"``; git's own choice, mixed, by default.
             target: The commit; the current one by default.
             paths: Only take these files out of the next commit.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         arguments = ["reset"]
         if mode is not None:
@@ -307,7 +312,7 @@ class AsyncGit(Resource):
             staged: Take them out of the next commit.
             worktree: Change the files themselves; so by default, unless `staged` is set.
             source: The commit to take them from; git's own choice by default.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         arguments = ["restore"]
         arguments += ["--worktree"] if lines.in_worktree(worktree, staged=staged) else []
@@ -330,7 +335,7 @@ class AsyncGit(Resource):
             repo_path: The repository.
             remote: Name of the other one; the upstream of the branch by default.
             branch: Branch of the other one. Needs `remote`.
-            timeout_ms: Time limit, 2 minutes by default.
+            timeout_ms: Time limit in milliseconds, 2 minutes by default.
 
         Raises:
             GitConflictError: The changes of both sides contradict each other.
@@ -356,7 +361,7 @@ class AsyncGit(Resource):
             name: The name.
             email: The address.
             scope: ``"global"`` for all repositories of the session, or ``"local"``.
-            timeout_ms: Time limit, for each of the two.
+            timeout_ms: Time limit in milliseconds, for each of the two.
         """
         pairs = (
             ("user.name", lines.text("name", name)),
@@ -381,7 +386,7 @@ class AsyncGit(Resource):
             key: Name of the entry, such as ``core.editor``.
             value: Its value.
             scope: ``"global"`` for all repositories of the session, or ``"local"``.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         where = lines.choice("scope", scope, lines.SCOPES)
         # Behind two hyphens, git takes no value for an option.
@@ -403,7 +408,7 @@ class AsyncGit(Resource):
             repo_path: The repository; not looked at when the scope is ``"global"``.
             key: Name of the entry, such as ``user.name``.
             scope: ``"global"`` for all repositories of the session, or ``"local"``.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         where = lines.choice("scope", scope, lines.SCOPES)
         arguments = ["config", f"--{where}", "--get", lines.plain("key", key)]

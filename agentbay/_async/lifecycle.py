@@ -69,6 +69,8 @@ async def end(session: AsyncSession, sync_context: bool) -> DeleteResult:
     finally:
         await session._disconnect()
     session.get_agent_bay()._ended(session.session_id)
+    if (browser := vars(session).get("browser")) is not None:  # one that was used
+        browser._ended()
     return DeleteResult(request_id, True, sync_error=sync_error)
 
 

@@ -39,9 +39,11 @@ class AsyncMobile(Touchscreen):
     Coordinates are pixels, counted from the upper left corner of the screen.
 
     Example:
+        ```python
         await session.mobile.tap(540, 1200)
         for element in (await session.mobile.get_clickable_ui_elements()).unwrap():
             print(element.text, element.bounds_rect)
+        ```
     """
 
     # -- the screen --------------------------------------------------------------------
@@ -85,8 +87,10 @@ class AsyncMobile(Touchscreen):
             AgentBayError: The picture could not be taken, or it is damaged.
 
         Example:
+            ```python
             shot = await session.mobile.beta_take_screenshot()
             Path("screen.png").write_bytes(shot.data)
+            ```
         """
         return await self._picture(Screenshot(format))
 
@@ -134,7 +138,9 @@ class AsyncMobile(Touchscreen):
             activity: What to open, such as ``.SettingsActivity``.
 
         Example:
+            ```python
             result = await session.mobile.start_app("monkey -p com.android.settings 1")
+            ```
         """
         call = apps.StartApp(start_cmd, work_directory or None, activity or None)
         return await self._processes(call)
@@ -223,8 +229,10 @@ class AsyncMobile(Touchscreen):
             adbkey_pub: The public key of adb, as ``~/.android/adbkey.pub`` holds it.
 
         Example:
+            ```python
             key = Path("~/.android/adbkey.pub").expanduser().read_text()
             print((await session.mobile.get_adb_url(key)).data)
+            ```
         """
         reply = await self._adb_link(tools.adb_option(adbkey_pub))
         return AdbUrlResult(reply.request_id, True, reply.value.url)

@@ -25,11 +25,13 @@ class AsyncMobileSimulateService:
     """Uploads the facts about a device, and tells a new session to look like it.
 
     Example:
+        ```python
         device = AsyncMobileSimulateService(bay)
         device.set_simulate_enable(True)
         (await device.upload_mobile_info(text)).unwrap()
         mobile = MobileExtraConfig(simulate_config=device.get_simulate_config())
         params = CreateSessionParams("mobile_latest", extra_configs=ExtraConfigs(mobile=mobile))
+        ```
     """
 
     def __init__(self, agent_bay: AsyncAgentBay) -> None:

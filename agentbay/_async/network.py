@@ -19,8 +19,10 @@ class AsyncBetaNetworkService:
     `CreateSessionParams.beta_network_id` names the network.
 
     Example:
+        ```python
         network = await bay.beta_network.get_network_bind_token()
         params = CreateSessionParams(beta_network_id=network.network_id)
+        ```
     """
 
     def __init__(self, agent_bay: AsyncAgentBay) -> None:

@@ -44,8 +44,10 @@ class AsyncOss(Resource):
             securityToken: Same as `security_token`.
 
         Example:
+            ```python
             result = await session.oss.env_init("key", "secret", "token")
             print(result.success)
+            ```
         """
         if security_token and securityToken and security_token != securityToken:
             raise InvalidInputError("give the token once: security_token=")
@@ -64,7 +66,9 @@ class AsyncOss(Resource):
             path: The file, or a directory, which is uploaded as a zip archive.
 
         Example:
+            ```python
             await session.oss.upload("my-bucket", "report.txt", "/tmp/report.txt")
+            ```
         """
         reply = await self._call(OssUpload(bucket, object, path))
         return OSSUploadResult(reply.request_id, True, reply.value)
@@ -91,7 +95,9 @@ class AsyncOss(Resource):
                 made.
 
         Example:
+            ```python
             await session.oss.download("my-bucket", "report.txt", "/tmp/report.txt")
+            ```
         """
         reply = await self._call(OssDownload(bucket, object, path))
         return OSSDownloadResult(reply.request_id, True, reply.value)

@@ -16,7 +16,7 @@ import attrs
 
 from .._deadline import cleaning_up
 from ..errors import AgentBayError, InvalidInputError, ProcessError, ProcessTimeoutError
-from ..protocol._checks import check_limits
+from ..protocol._checks import as_dict, check_limits
 from ..protocol.command import Shell
 from . import _process_scripts as scripts
 from ._resource import Resource
@@ -49,10 +49,12 @@ class AsyncProcessHandle(Resource):
     ``session.command.attach``. What it writes is kept in the session until the session ends.
 
     Example:
+        ```python
         process = await session.command.start("make -j4")
         async for text in process.stdout():
             print(text, end="")
         print("exit code:", await process.wait())
+        ```
     """
 
     def __init__(self, session: AsyncSession, id: str, pid: int) -> None:
@@ -99,7 +101,9 @@ class AsyncProcessHandle(Resource):
             ProcessError: As for `poll`.
 
         Example:
+            ```python
             code = await process.wait(timeout=600)
+            ```
         """
         check_limits(timeout=timeout)
         with anyio.move_on_after(timeout):
@@ -143,13 +147,22 @@ class AsyncProcessHandle(Resource):
             ProcessError: As for `poll`.
 
         Example:
+            ```python
             async for text in process.stdout():
                 print(text, end="")
+            ```
         """
         return self._read("stdout", _offset(offset))
 
     def stderr(self, offset: int = 0) -> AsyncIterator[str]:
-        """Go through what the process writes to its standard error; see `stdout`."""
+        """Go through what the process writes to its standard error, like `stdout`.
+
+        Args:
+            offset: Number of bytes to leave out, such as those that were read before.
+
+        Raises:
+            ProcessError: As for `poll`.
+        """
         return self._read("stderr", _offset(offset))
 
     async def write_stdin(self, data: str | bytes) -> None:
@@ -164,7 +177,9 @@ class AsyncProcessHandle(Resource):
             ProcessError: The process has ended, or its standard input was closed.
 
         Example:
+            ```python
             await process.write_stdin(Path("answers.txt").read_bytes())
+            ```
         """
         raw, name = _bytes(data), f"in.{uuid.uuid4().hex}"
         for start in range(0, len(raw), _CHUNK):
@@ -179,6 +194,9 @@ class AsyncProcessHandle(Resource):
         """End the standard input of the process, after all that was written to it.
 
         Closing it again, or after the end of the process, does nothing.
+
+        Raises:
+            ProcessError: The session does not know the process.
         """
         await self._ask(scripts.CLOSE)
 
@@ -219,22 +237,34 @@ async def start(
     envs: Mapping[str, str] | None = None,
 ) -> AsyncProcessHandle:
     """Start a shell command and leave it running; the body of ``AsyncCommand.start``."""
-    Shell(command, 1, cwd, None if envs is None else dict(envs))  # refuses what makes no sense
-    variables = [f"{name}={value}" for name, value in (envs or {}).items() if _name(name, value)]
+    given = None if envs is None else as_dict("envs", envs)
+    Shell(command, 1, cwd, given)  # refuses what makes no sense
+    variables = [f"{name}={value}" for name, value in (given or {}).items() if _name(name, value)]
     directory = cwd if cwd is None or cwd.startswith("/") else f"./{cwd}"
     process = AsyncProcessHandle(session, uuid.uuid4().hex, 0)
     words = (directory or "", scripts.KEEPER, scripts.CHILD, command, *variables)
     text = scripts.script(scripts.START, scripts.DIRECTORY + process.id, *words)
-    try:
-        look = await _run(session, text)
-        process._pid = look.pid
-    except ProcessError:  # the session refused to start it
-        raise
-    except BaseException:  # cancelled too
+    begun = False
+
+    async def run() -> _Look:
+        nonlocal begun
+        begun = True
+        try:
+            return await _run(session, text)
+        except ProcessError:
+            begun = False  # the session refused to start it
+            raise
+
+    async def undo() -> None:
         # Nobody would know of a process whose start was not waited for.
-        with cleaning_up(10), suppress(AgentBayError):
-            await process.kill()
-        raise
+        if begun:
+            with cleaning_up(10), suppress(AgentBayError):
+                await process.kill()
+
+    look = await session.get_agent_bay()._clean_ups.taken(
+        run, undo, limit=_SCRIPT_LIMIT + _MARGIN, action=Shell.tool
+    )
+    process._pid = look.pid
     return process
 
 

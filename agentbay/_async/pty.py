@@ -60,9 +60,11 @@ class AsyncPty(Resource):
             TransportError: The connection could not be made, or was lost.
 
         Example:
+            ```python
             terminal = await session.pty.create(100, 30, on_data=print)
             await terminal.send_input("exit\n")
             await terminal.wait()
+            ```
         """
         with refusals():
             limit = LIMIT if timeout_s is None else seconds(timeout_s)

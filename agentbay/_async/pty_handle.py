@@ -27,11 +27,13 @@ class AsyncPtyHandle:
     was connected to.
 
     Example:
+        ```python
         async with await session.pty.create() as terminal:
             await terminal.send_input("make; exit\n")
             async for chunk in terminal.output():
                 print(chunk.decode(errors="replace"), end="")
             print("exit code:", await terminal.wait())
+        ```
     """
 
     def __init__(self, terminal: Terminal, *, created: bool = False) -> None:
@@ -85,7 +87,9 @@ class AsyncPtyHandle:
             PtyNotConnectedError: The terminal has ended, or the handle was disconnected.
 
         Example:
+            ```python
             await terminal.send_input("ls -l\n")
+            ```
         """
         content = _bytes(data)
         terminal = self._connected()
@@ -120,9 +124,11 @@ class AsyncPtyHandle:
             PtyError: The loop was so slow that output was lost, or the terminal broke.
 
         Example:
+            ```python
             async for chunk in terminal.output():
                 if chunk.endswith(b"$ "):
                     break
+            ```
         """
         return self._terminal.output()
 

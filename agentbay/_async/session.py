@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .._deferred import Deferred
+from .._deferred import Deferred, hint
 from .._loop_local import LoopLocal
 from .._results.base import raising, reported
 from .._results.sessions import (
@@ -21,7 +21,7 @@ from .._results.sessions import (
     SessionInfo,
 )
 from ..errors import SessionError
-from ..protocol._checks import check_labels, check_limits
+from ..protocol._checks import as_dict, check_labels, check_limits
 from ._session_core import SessionCore
 
 if TYPE_CHECKING:
@@ -59,6 +59,12 @@ else:
     key_names = Deferred("agentbay.protocol.key_names")
     lifecycle = Deferred("agentbay._async.lifecycle")
     creating = Deferred("agentbay._async._creating")
+    SessionMetricsResult = hint("agentbay._results.lifecycle", "SessionMetricsResult")
+    SessionPauseResult = hint("agentbay._results.lifecycle", "SessionPauseResult")
+    SessionResumeResult = hint("agentbay._results.lifecycle", "SessionResumeResult")
+    SessionStatusResult = hint("agentbay._results.lifecycle", "SessionStatusResult")
+    ApiClient = hint("agentbay._transport", "ApiClient")
+    AsyncAgentBay = hint("agentbay._async.client", "AsyncAgentBay")
 
 # Where the first generation of the service has the context for transfers.
 _FILE_TRANSFER_PATH = "/temp/file-transfer"
@@ -68,12 +74,15 @@ class AsyncSession(SessionCore):
     """A session of the account: a machine of its own, in the cloud or on the local engine.
 
     Sessions come from `AsyncAgentBay.create`, `AsyncAgentBay.session` and
-    `AsyncAgentBay.get`.
+    `AsyncAgentBay.get`. Methods that return a result tell a failure in it; only `info`, `get_link`
+    and those about labels raise it, as a `SessionError`.
 
     Example:
+        ```python
         async with bay.session() as session:
             result = await session.command.run("uname -a")
             print(result.output)
+        ```
     """
 
     def __init__(self, agent_bay: AsyncAgentBay, session_id: str) -> None:
@@ -364,9 +373,11 @@ class AsyncSession(SessionCore):
                 recording of a browser is uploaded without being asked for.
 
         Example:
+            ```python
             result = await session.delete(sync_context=True)
             if result.sync_error:
                 print("not saved:", result.sync_error)
+            ```
         """
         return await lifecycle.end(self, sync_context)
 
@@ -406,8 +417,10 @@ class AsyncSession(SessionCore):
             SessionError: The session is gone, or the service refused.
 
         Example:
+            ```python
             info = (await session.info()).data
             print(info.resource_url)
+            ```
         """
         reply = await self.get_client().send(actions.GetResource(self.session_id))
         found = reply.value
@@ -437,8 +450,10 @@ class AsyncSession(SessionCore):
                 refused.
 
         Example:
+            ```python
             await session.command.run("python3 -m http.server 30150 &")
             link = (await session.get_link(port=30150)).data
+            ```
         """
         call = actions.GetLink(self.session_id, protocol_type, port, options)
         reply = await self.get_client().send(call)
@@ -472,19 +487,22 @@ class AsyncSession(SessionCore):
             tool_name: Name of the tool, as `list_mcp_tools` gives it.
             args: Its arguments.
             read_timeout: Seconds to wait for the answer; the client's limit by default.
-            connect_timeout: Seconds to wait for the connection.
+            connect_timeout: Seconds to wait for the connection, within the other limit; 5 by
+                default where the call goes straight to the session.
             auto_gen_session: Let the service make a session when this one is gone.
 
         Returns:
             The tool's answer, as text, in `data`.
 
         Example:
+            ```python
             result = await session.call_mcp_tool("shell", {"command": "ls", "timeout_ms": 1000})
             print(result.data)
+            ```
         """
         limits = {"timeout": read_timeout, "connect_timeout": connect_timeout}
         check_limits(read_timeout=read_timeout, connect_timeout=connect_timeout)
-        arguments = key_names.with_key_names(tool_name, dict(args))
+        arguments = key_names.with_key_names(tool_name, as_dict("args", args))
         reply = await self._send_tool(
             tool_name, arguments, auto_gen_session=auto_gen_session, **limits
         )
@@ -494,7 +512,7 @@ class AsyncSession(SessionCore):
         return McpToolResult(reply.request_id, True, content.text, content=content.pieces)
 
     async def get_status(self) -> SessionStatusResult:
-        """Tell the state of the session, also after it ended."""
+        """Tell the state of the session, such as ``RUNNING``; ``FINISH`` after it ended."""
         return await lifecycle.get_status(self)
 
     async def keep_alive(self) -> OperationResult[None]:
@@ -520,6 +538,10 @@ class AsyncSession(SessionCore):
         Args:
             timeout: Seconds to wait.
             poll_interval: Longest time between two looks at the state, in seconds.
+
+        Returns:
+            The state in `status`. When the time was not enough, that which was seen last; the
+            session may still be frozen later.
         """
         return await lifecycle.pause(self, timeout, poll_interval)
 
@@ -531,6 +553,10 @@ class AsyncSession(SessionCore):
         Args:
             timeout: Seconds to wait.
             poll_interval: Longest time between two looks at the state, in seconds.
+
+        Returns:
+            The state in `status`. When the time was not enough, that which was seen last; the
+            session may still go on later.
         """
         return await lifecycle.resume(self, timeout, poll_interval)
 

@@ -32,8 +32,10 @@ class AsyncBetaSkillsService:
     with the context.
 
     Example:
+        ```python
         found = await bay.beta_skills.get_metadata(skill_names=["pdf"])
         params = CreateSessionParams(load_skills=True, skill_names=["pdf"])
+        ```
     """
 
     def __init__(self, agent_bay: AsyncAgentBay, skills_root: str | None = None) -> None:
@@ -53,7 +55,7 @@ class AsyncBetaSkillsService:
         Args:
             image_id: Only skills of this image; plays no part for `skill_ids`.
             skill_names: Only skills of these names.
-            skill_ids: Only skills with these identifiers; goes without `skill_names`.
+            skill_ids: Only skills with these identifiers; cannot be given with `skill_names`.
 
         Raises:
             SkillsError: The service refused, or the arguments contradict each other (nothing
@@ -61,7 +63,7 @@ class AsyncBetaSkillsService:
         """
         if skill_ids is not None:
             if skill_names is not None:
-                raise InvalidInputError("skills are found by skill_names or by skill_ids")
+                raise InvalidInputError("give skill_names or skill_ids, not both")
             return await self._by_ids(_texts("skill_ids", skill_ids))
         names = _texts("skill_names", skill_names) or None
         call = GetSkills(image_id=image_id or None, skill_group_ids=names)
@@ -89,7 +91,9 @@ class AsyncBetaSkillsService:
                 ``skill_ids`` and ``path``.
 
         Example:
+            ```python
             await bay.beta_skills.bind_context([ContextSkills(context.id, ["s-1"], "/skills")])
+            ```
         """
         call = BindSkills(_items(items), self._region_id or None)
         reply = await self._client.send(call)

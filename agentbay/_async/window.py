@@ -10,7 +10,10 @@ from ._desktop_windows import Windows
 
 
 class AsyncWindowManager(Windows):
-    """Finds and changes the windows of a desktop; `session.computer` does the same."""
+    """Finds and changes the windows of a desktop; `session.computer` does the same.
+
+    A window goes by its `window_id`, which the lists of windows tell.
+    """
 
     @reported(WindowListResult)
     async def list_all_windows(self, timeout_ms: int = 3000) -> WindowListResult:
@@ -28,5 +31,11 @@ class AsyncWindowManager(Windows):
 
     @reported(BoolResult)
     async def move_window(self, window_id: int, x: int, y: int) -> BoolResult:
-        """Put the upper left corner of a window somewhere else, in pixels."""
+        """Put the upper left corner of a window somewhere else.
+
+        Args:
+            window_id: Which window.
+            x: Pixels from the left edge of the screen.
+            y: Pixels from the upper edge of the screen.
+        """
         return await self._done(tools.MoveWindow(window_id, x, y))

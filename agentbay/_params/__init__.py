@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import attrs
 
+from .._deferred import hint
 from .._value import Value
 from ..errors import InvalidInputError
 from ..protocol._checks import check_labels
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from .browser import BrowserContext
     from .lifecycle import LifecyclePolicy
     from .mounts import BetaContextMount
+else:
+    ExtraConfigs = hint("agentbay.protocol.extra_configs", "ExtraConfigs")
+    SyncPolicy = hint("agentbay.protocol.sync_policy", "SyncPolicy")
+    BrowserContext = hint("agentbay._params.browser", "BrowserContext")
+    LifecyclePolicy = hint("agentbay._params.lifecycle", "LifecyclePolicy")
+    BetaContextMount = hint("agentbay._params.mounts", "BetaContextMount")
 
 
 def not_blank(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -134,8 +141,8 @@ class CreateSessionParams(Value):
             is_vpc: Whether the session uses a private network of the account.
             enable_browser_replay: Whether the browser is recorded.
             framework: Agent framework that makes the call.
-            idle_release_timeout: Seconds without use after which the session ends; goes
-                without `lifecycle_policy`.
+            idle_release_timeout: Seconds without use after which the session ends; cannot be
+                given with `lifecycle_policy`.
             lifecycle_policy: When the session ends by itself.
             beta_context_mounts: Contexts that are mounted rather than copied.
             browser_context: Context that keeps the data of the browser.

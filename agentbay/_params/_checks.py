@@ -107,7 +107,7 @@ def _check_lifetime(given: dict[str, Any]) -> None:
         return
     check_positive("idle_release_timeout", idle)
     if given["lifecycle_policy"] is not None:
-        raise InvalidInputError("lifecycle_policy goes without idle_release_timeout")
+        raise InvalidInputError("give lifecycle_policy or idle_release_timeout, not both")
 
 
 def _check_skills(given: dict[str, Any]) -> None:
@@ -117,10 +117,10 @@ def _check_skills(given: dict[str, Any]) -> None:
     if not _is_list(names) or not all(isinstance(name, str) for name in names):
         raise InvalidInputError(f"skill_names must be a list of text, not {names!r:.80}")
     if given["load_skills"] is False:
-        raise InvalidInputError("skill_names goes without load_skills=False")
+        raise InvalidInputError("skill_names loads skills: leave out load_skills=False")
     given.update(skill_names=list(names), load_skills=True)
 
 
 def _check_kind(name: str, value: object, kind: type[Any]) -> None:
     if value is not None and not isinstance(value, kind):
-        raise InvalidInputError(f"{name} must be made of {kind.__name__}, not {value!r:.80}")
+        raise InvalidInputError(f"{name} must be of the class {kind.__name__}, not {value!r:.80}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from .._deferred import hint
 from .._value import Value
 from ..errors import InvalidInputError
 from ..protocol._checks import Choice
@@ -15,6 +16,9 @@ from . import ContextSync, not_blank
 if TYPE_CHECKING:
     from ..protocol.browser import BrowserFingerprintContext
     from ..protocol.extension import ExtensionOption
+else:
+    BrowserFingerprintContext = hint("agentbay.protocol.browser", "BrowserFingerprintContext")
+    ExtensionOption = hint("agentbay.protocol.extension", "ExtensionOption")
 
 _DATA_PATH = "/tmp/agentbay_browser"
 _EXTENSIONS_PATH = "/tmp/extensions/"

@@ -24,8 +24,8 @@ class LifecyclePolicy(Value):
     """When the service ends a session by itself.
 
     Attributes:
-        idle_release_timeout: Minutes without use after which it ends.
-        max_runtime: Minutes after which it ends in any case.
+        idle_release_timeout: Minutes without use after which it ends, 1 or more.
+        max_runtime: Minutes after which it ends in any case, 1 or more.
         manual_release: The service never ends it; the two limits are 0.
     """
 
@@ -44,7 +44,7 @@ class LifecyclePolicy(Value):
         Args:
             idle_release_timeout: Minutes; 5 by default.
             max_runtime: Minutes; 30 by default.
-            manual_release: Let only `delete` end the session. Goes without limits.
+            manual_release: Let only `delete` end the session. Neither limit can be given then.
 
         Raises:
             InvalidInputError: A limit is no positive integer, or is given with
@@ -53,7 +53,7 @@ class LifecyclePolicy(Value):
         limits = {"idle_release_timeout": idle_release_timeout, "max_runtime": max_runtime}
         for name, value in limits.items():
             if manual_release and value:
-                raise InvalidInputError(f"manual_release=True goes without {name}")
+                raise InvalidInputError(f"manual_release=True sets no limits: leave out {name}")
             if value is not None and not manual_release:
                 check_positive(name, value)
         if manual_release:

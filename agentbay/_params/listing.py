@@ -19,7 +19,7 @@ class ListSessionParams(Value):
     """Which page of the list of sessions `list_by_labels` reads.
 
     Attributes:
-        max_results: How many entries a page may have.
+        max_results: How many entries a page may have; 10 by default.
         next_token: Where the page begins: `next_token` of the page before.
         labels: Only sessions with all of these labels.
     """

@@ -8,6 +8,9 @@ anew for almost every call above 20 in flight; here both are flat.
 httpx's own transport serves the rest, in shards of a few connections each, which keeps it flat,
 too: trio, proxies, and requests that ask for more than HTTP/1.1 gives (see `transport`).
 
+Whoever has a request ready can also hand it over as it is written (`PoolTransport.exchange`):
+the objects that httpx makes of a request and of its reply take a third of a call.
+
 What an error says about the request:
 
 ========================================================  ========================================

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections import deque
 from collections.abc import AsyncIterable, Callable
 from typing import cast
 
@@ -47,6 +46,7 @@ class Connection(asyncio.Protocol):
         "_choked",
         "_chunks",
         "_complete",
+        "_end_at",
         "_error",
         "_heard",
         "_held",
@@ -83,7 +83,8 @@ class Connection(asyncio.Protocol):
         self._watch, self._lost_callback = watch, lost
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._chunks: deque[bytes] = deque()
+        # Not a deque: an empty one takes 0.7 KB.
+        self._chunks: list[bytes] = []
         self._error: httpx.TransportError | None = None
         self._late: type[httpx.TimeoutException] = httpx.ReadTimeout
         self._held = self._taken = 0
@@ -91,7 +92,7 @@ class Connection(asyncio.Protocol):
         self._choked = self._paused = False
         self.head: Head | None = None
         self.closed = self.lost = False
-        self.deadline = self.idle_until = math.inf
+        self.deadline = self.idle_until = self._end_at = math.inf
         self.patience: float | None = None
 
     # What the pool and the transport ask for.
@@ -138,12 +139,23 @@ class Connection(asyncio.Protocol):
             if self._complete:
                 return b""
             await self._wait(limit, httpx.ReadTimeout)
-        chunk = self._chunks.popleft()
+        chunk = self._chunks.pop(0)
         self._held -= len(chunk)
         if self._paused and self._held < _LOW and self._transport is not None and not self.closed:
             self._paused = False
             self._transport.resume_reading()
         return chunk
+
+    async def whole_reply(self) -> tuple[Head, bytes]:
+        """The reply to the last request, when all of it is there."""
+        head = self.head
+        assert head is not None
+        if self._complete:
+            return head, self.whole()
+        chunks: list[bytes] = []
+        while chunk := await self.next_chunk(None):
+            chunks.append(chunk)
+        return head, b"".join(chunks)
 
     def whole(self) -> bytes:
         """The rest of a body of which everything is there."""
@@ -180,7 +192,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, order: Order) -> None:
         self.head, self._error = None, None
         self._heard = self._complete = self._keep = self._sent = False
-        self._working = True
+        self._working, self._end_at = True, order.limits.end
         # On a fresh connection the number means nothing: a system may tell 0 whatever happens.
         self._taken = 0 if self.is_fresh else acknowledged(self._socket)
         self._reader.start(order.method, self)
@@ -227,9 +239,12 @@ class Connection(asyncio.Protocol):
         """Wait until something happens, unless something has that ends the exchange."""
         if self._error is not None:
             raise self._error
+        end = self._end_at
         if limit is not None:
-            self._late, self.deadline = late, self._loop.time() + limit
-            self._watch(self.deadline)
+            end = min(end, self._loop.time() + limit)
+        if end < math.inf:
+            self._late, self.deadline = late, end
+            self._watch(end)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
+import socket
+import ssl
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -16,12 +21,18 @@ from ._dialing import dial
 from ._readers import new_reader
 from ._tls import Tls
 
+T = TypeVar("T")
+
 # Seconds for which an idle connection is kept; gateways close theirs after some 25.
 KEPT = 20.0
 
 # Seconds at least between two looks at all connections: limits of the transport hold with
 # this precision. Deadlines of calls do not rely on it.
 _TICK = 0.05
+
+# Connections to an origin that are opened at a time. While one is, it takes twice the memory, and
+# a server has room for some of those that it has not accepted; the others come a second later.
+_AT_ONCE = 64
 
 
 class Pool:
@@ -53,11 +64,13 @@ class Pool:
 
     def watch(self, when: float) -> None:
         """Look after the connections at a time, or before."""
-        if when < self._due:
+        # Compared with what it comes to: else one that is overdue is put off each time it is told.
+        due = max(when, self.loop.time() + _TICK)
+        if due < self._due:
             if self._timer is not None:
                 self._timer.cancel()
-            self._due = max(when, self.loop.time() + _TICK)
-            self._timer = self.loop.call_at(self._due, self._sweep)
+            self._due = due
+            self._timer = self.loop.call_at(due, self._sweep)
 
     def connections(self) -> list[Connection]:
         """All that are open."""
@@ -99,6 +112,7 @@ class Origin:
         # With None, a waiter is given the right to open a connection.
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         self._open = 0
+        self._dialing = asyncio.Semaphore(_AT_ONCE)
 
     @property
     def is_unused(self) -> bool:
@@ -245,20 +259,65 @@ class Origin:
         return connection
 
     async def _connected(self, limit: float | None) -> Connection:
-        pool = self._pool
         try:
             with anyio.fail_after(limit):
-                context = await pool.tls.context() if self._scheme == "https" else None
-                opened = await dial(pool.loop, self._host, self._port)
-                connection = Connection(pool.loop, opened, new_reader(), pool.watch, self._lost)
-                await pool.loop.create_connection(
-                    lambda: connection,
-                    sock=opened,
-                    ssl=context,
-                    server_hostname=self._host if context else None,
-                )
-                return connection
+                async with self._dialing:
+                    return await self._dial()
         except TimeoutError as exc:
             raise httpx.ConnectTimeout(str(exc) or "no connection in time") from exc
         except (OSError, UnicodeError) as exc:
             raise httpx.ConnectError(str(exc) or type(exc).__name__) from exc
+
+    async def _dial(self) -> Connection:
+        pool = self._pool
+        opened, context = await self._opened()
+        connection = Connection(pool.loop, opened, new_reader(), pool.watch, self._lost)
+        await pool.loop.create_connection(
+            lambda: connection,
+            sock=opened,
+            ssl=context,
+            server_hostname=self._host if context else None,
+        )
+        return connection
+
+    async def _opened(self) -> tuple[socket.socket, ssl.SSLContext | None]:
+        """A socket to the server, and what its certificate is checked with."""
+        pool = self._pool
+        dialing = functools.partial(dial, pool.loop, self._host, self._port)
+        if self._scheme != "https":
+            return await dialing(), None
+        if pool.tls.ready is not None:
+            return await dialing(), pool.tls.ready
+        # The certificates of the system take about as long to read as the server to answer.
+        return await _both(dialing, pool.tls.context)
+
+
+async def _both(
+    dialing: Callable[[], Awaitable[socket.socket]], loading: Callable[[], Awaitable[T]]
+) -> tuple[socket.socket, T]:
+    """Dial, and load something meanwhile."""
+    opened: list[socket.socket] = []
+    errors: list[OSError | UnicodeError] = []
+
+    async def dialed() -> None:
+        try:
+            opened.append(await dialing())
+        except (OSError, UnicodeError) as exc:
+            errors.append(exc)
+
+    loaded: list[T] = []
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(dialed)
+            try:
+                loaded.append(await loading())
+            except OSError as exc:
+                errors.insert(0, exc)
+                tasks.cancel_scope.cancel()
+        if errors:
+            raise errors[0]
+    except BaseException:  # cancelled too: nobody else closes the socket
+        for one in opened:
+            one.close()
+        raise
+    return opened[0], loaded[0]

@@ -128,8 +128,7 @@ class HttptoolsReader:
     def start(self, method: str, sink: Sink) -> None:
         """Expect the reply to a request."""
         self._sink, self._method = sink, method
-        # One for each reply: what came after a reply cannot be taken for the next.
-        self._parser = self._httptools.HttpResponseParser(self)
+        self._parser = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._reason, self._read = b"", 0
         self._begun = self._ended = self._interim = False
@@ -138,6 +137,10 @@ class HttptoolsReader:
         """Read what arrived; empty when the server will send no more."""
         if not data:
             return self._stop()
+        if self._parser is None:
+            # One for each reply: what came after a reply cannot be taken for the next. It takes
+            # 1 KB, which a request that waits has no use for.
+            self._parser = self._httptools.HttpResponseParser(self)
         if not self._begun:
             self._read += len(data)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import AsyncIterable
 from typing import NamedTuple, cast
@@ -15,12 +16,23 @@ _LENGTH, _ENCODING, _OTHER = range(3)
 
 
 class Limits(NamedTuple):
-    """Seconds for each step; None for no limit."""
+    """Seconds for each step, None for no limit; and when all of them are to be over.
 
-    connect: float | None
-    read: float | None
-    write: float | None
-    pool: float | None
+    `end` is in the time of the event loop.
+    """
+
+    connect: float | None = None
+    read: float | None = None
+    write: float | None = None
+    pool: float | None = None
+    end: float = math.inf
+
+    def left(self, limit: float | None, now: float) -> float | None:
+        """Seconds for a step that begins at a time; None for no limit."""
+        if self.end == math.inf:
+            return limit
+        left = max(self.end - now, 0.0)
+        return left if limit is None else min(limit, left)
 
 
 class Order(NamedTuple):

@@ -14,13 +14,17 @@ class Tls:
 
     Args:
         verify: False checks nothing; a context is taken as it is.
+
+    Attributes:
+        ready: The context; None before it is made.
     """
 
     def __init__(self, verify: bool | ssl.SSLContext = True) -> None:
-        self._context = verify if isinstance(verify, ssl.SSLContext) else None
+        self.ready: ssl.SSLContext | None = None
         self._verify = verify is not False
-        if self._context is not None:
-            self._context.set_alpn_protocols(["http/1.1"])
+        if isinstance(verify, ssl.SSLContext):
+            verify.set_alpn_protocols(["http/1.1"])
+            self.ready = verify
 
     async def context(self) -> ssl.SSLContext:
         """The context.
@@ -28,10 +32,10 @@ class Tls:
         Raises:
             OSError: The certificates cannot be read, those of ``SSL_CERT_FILE`` perhaps.
         """
-        if self._context is None:
+        if self.ready is None:
             # In a thread: it reads some 140 certificates, which takes 25 ms.
-            self._context = await anyio.to_thread.run_sync(_shared, self._verify)
-        return self._context
+            self.ready = await anyio.to_thread.run_sync(_shared, self._verify)
+        return self.ready
 
 
 @functools.cache

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 import httpx
 from anyio.lowlevel import current_token
 
 from ._connection import Connection, UntakenError
 from ._pools import KEPT, Origin, Pool
-from ._requests import Order, order_of
+from ._readers import Head
+from ._requests import Limits, Order, order_of
 from ._stock import StockTransport
 from ._tls import Tls
+
+# Seconds by which timers of an event loop may come early.
+_INSTANT = 0.001
+
+T = TypeVar("T")
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
@@ -48,8 +54,45 @@ class PoolTransport(httpx.AsyncBaseTransport):
             raise httpx.UnsupportedProtocol("the URL is not one of http:// or https://")
         order = order_of(request)
         origin = pool.origin(url.scheme, url.raw_host.decode("ascii"), url.port)
-        connection = await _answering(origin, order)
+        connection = await _answering(origin, order, pool.loop)
         return _response(origin, connection, order)
+
+    def is_at_home(self) -> bool:
+        """Whether `exchange` can be called: under asyncio, with nobody who listens to httpx."""
+        return (self._pool or self._new_pool()) is not None and not _is_listened_to()
+
+    def limits(self, total: float, connect: float | None) -> Limits:
+        """Seconds for a whole exchange that begins now, and to connect."""
+        pool = self._pool
+        assert pool is not None
+        return Limits(connect, end=pool.loop.time() + total)
+
+    async def exchange(self, url: httpx.URL, order: Order, made: Callable[[Head, bytes], T]) -> T:
+        """Exchange a request for the whole of its reply, without the objects of httpx.
+
+        Args:
+            url: Where it goes: scheme, host and port count.
+            order: The request.
+            made: Makes what is given back.
+
+        Raises:
+            TimeoutError: There was not even a connection when the time for all of it was over.
+        """
+        pool = self._pool
+        assert pool is not None
+        if url.scheme not in ("http", "https"):
+            raise httpx.UnsupportedProtocol("the URL is not one of http:// or https://")
+        origin = pool.origin(url.scheme, url.raw_host.decode("ascii"), url.port)
+        try:
+            connection = await _answering(origin, order, pool.loop)
+        except (httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+            if pool.loop.time() < order.limits.end - _INSTANT:
+                raise
+            raise TimeoutError("the time for the whole exchange is over") from exc
+        try:
+            return made(*await connection.whole_reply())
+        finally:
+            origin.release(connection)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -109,10 +152,13 @@ def most_connections() -> int:
     return 1000 if files == resource.RLIM_INFINITY else max(min(1000, files * 3 // 4), 1)
 
 
-async def _answering(origin: Origin, order: Order) -> Connection:
+async def _answering(origin: Origin, order: Order, loop: asyncio.AbstractEventLoop) -> Connection:
     """The connection over which a request was answered; the one attempt that is made of it."""
+    limits = order.limits
     while True:
-        connection = await origin.acquire(order.limits.connect, order.limits.pool)
+        now = loop.time()
+        connect, patience = limits.left(limits.connect, now), limits.left(limits.pool, now)
+        connection = await origin.acquire(connect, patience)
         try:
             await connection.exchange(order)
         except UntakenError:

@@ -26,6 +26,9 @@ T = TypeVar("T")
 class ApiResponse(Value):
     """What every result has.
 
+    A method that returns a result tells a failure in it, and raises for mistakes of the program
+    only, such as a `TypeError`; `unwrap` raises what the result tells.
+
     Attributes:
         request_id: Identifier of the API request; empty when nothing was sent.
         success: Whether the operation did what it should.

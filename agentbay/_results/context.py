@@ -16,7 +16,12 @@ from .sessions import OperationResult
 
 @attrs.frozen(eq=False, repr=False)
 class ContextResult(ApiResponse):
-    """The result of finding or creating a context."""
+    """The result of finding or creating a context.
+
+    Attributes:
+        context_id: Its identifier; empty on failure.
+        context: The context; None on failure.
+    """
 
     context_id: str = ""
     context: Context | None = None
@@ -29,7 +34,14 @@ class ContextResult(ApiResponse):
 
 @attrs.frozen(eq=False, repr=False)
 class ContextListResult(ApiResponse):
-    """One page of a list of contexts."""
+    """One page of a list of contexts.
+
+    Attributes:
+        contexts: The contexts.
+        next_token: Where the next page begins; empty on the last one.
+        max_results: How many entries a page may have.
+        total_count: How many contexts there are in all.
+    """
 
     contexts: list[Context] = attrs.field(factory=list[Context])
     next_token: str = ""
@@ -101,7 +113,8 @@ class FileUrlResult(ApiResponse):
 
     Attributes:
         url: The address, which holds its own credential.
-        expire_time: Until when it works, as the service tells it; None when it does not.
+        expire_time: Until when it works, in seconds since 1970 on the local engine; the cloud
+            does not document its unit. None when the service does not tell.
     """
 
     url: str = attrs.field(default="", repr=False)

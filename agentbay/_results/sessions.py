@@ -170,7 +170,18 @@ class SessionListResult(ApiResponse):
 
 @attrs.frozen(eq=False, repr=False)
 class SessionInfo(Value):
-    """Where a session can be reached, and how a desktop client connects to it."""
+    """Where a session can be reached, and how a desktop client connects to it.
+
+    Attributes:
+        session_id: Identifier of the session.
+        resource_url: Where a web browser shows it; holds a credential.
+        app_id: Identifier of the application that is streamed.
+        auth_code: Credential for a desktop client.
+        connection_properties: How a desktop client connects, as the service writes it.
+        resource_id: Identifier of the machine.
+        resource_type: Kind of the machine, as the service names it.
+        ticket: Another credential for a desktop client.
+    """
 
     session_id: str = ""
     resource_url: str = attrs.field(default="", repr=False)  # holds a credential

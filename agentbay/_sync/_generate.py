@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ._generate_class import MARK, Module, UnsupportedError
 from ._generate_read import Base, async_classes, public_members
-from ._generate_text import tidy
+from ._generate_text import tidy, with_hints
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -34,7 +34,8 @@ def generate(source: Path) -> dict[str, str]:
         if isinstance(node, ast.ClassDef) and public_members(node)
     }
     texts = {p.name: Module(p, classes, bases).render() for p, found in public.items() if found}
-    return tidy(texts)
+    target = f"{source.parent.name}._sync"
+    return tidy({name: with_hints(text, target) for name, text in tidy(texts).items()})
 
 
 def differences(texts: dict[str, str], target: Path) -> dict[str, str]:

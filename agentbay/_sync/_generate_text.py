@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -160,6 +161,26 @@ def tidy(texts: Mapping[str, str]) -> dict[str, str]:
             if done.returncode:
                 raise SystemExit(f"ruff cannot read what the generator wrote:\n{done.stderr}")
         return {name: Path(directory, name).read_text("utf-8") for name in texts}
+
+
+def with_hints(text: str, package: str) -> str:
+    """Let type hints find what the text imports for type checkers only, because of the cost."""
+    lines = text.splitlines()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            names = [name for child in node.body for name in _hints(child, package)]
+            lines[node.end_lineno : node.end_lineno] = ["else:", *map(indent, names)]
+            lines.insert(node.lineno - 1, "from .._deferred import Deferred, hint")
+    return "\n".join([*lines, ""])
+
+
+def _hints(node: ast.stmt, package: str) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [f'{name.name} = Deferred("{name.name}")' for name in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    home = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+    return [f'{name.name} = hint("{home}", "{name.name}")' for name in node.names]
 
 
 def called(target: str, passed: str) -> str:

@@ -37,8 +37,10 @@ class AgentComputer(Wrapper[AsyncAgentComputer]):
         """Get hold of a task that was begun before, also by another program.
 
         Example:
+            ```python
             execution = session.agent.computer.attach(started.task_id)
             print(execution.wait(timeout=60).task_result)
+            ```
         """
         return TaskExecution._wrap(self._impl.attach(task_id))
 
@@ -52,8 +54,10 @@ class AgentComputer(Wrapper[AsyncAgentComputer]):
             The `task_id`, for `get_task_status`, `terminate_task` and `attach`.
 
         Example:
+            ```python
             started = session.agent.computer.execute_task("Open Notepad and write hello")
             print(session.agent.computer.get_task_status(started.task_id).task_status)
+            ```
         """
         return _bridge.call(self._impl.execute_task, task)
 
@@ -71,8 +75,10 @@ class AgentComputer(Wrapper[AsyncAgentComputer]):
             timeout: Seconds to wait.
 
         Example:
+            ```python
             result = session.agent.computer.execute_task_and_wait("Empty the bin", 120)
             print(result.task_result if result.success else result.error_message)
+            ```
         """
         return _bridge.call(self._impl.execute_task_and_wait, task, timeout)
 
@@ -104,8 +110,10 @@ class AgentBrowser(Wrapper[AsyncAgentBrowser]):
         """Get hold of a task that was begun before, also by another program.
 
         Example:
+            ```python
             execution = session.agent.computer.attach(started.task_id)
             print(execution.wait(timeout=60).task_result)
+            ```
         """
         return TaskExecution._wrap(self._impl.attach(task_id))
 
@@ -175,12 +183,14 @@ class AgentBrowser(Wrapper[AsyncAgentBrowser]):
             full_page_screenshot: Let the pictures show whole pages.
 
         Example:
+            ```python
             result = session.agent.browser.execute_task_and_wait(
                 "Find the price of the book on example.com",
                 timeout=180,
                 output_schema={"type": "object", "properties": {"price": {"type": "number"}}},
             )
             print(result.task_result)
+            ```
         """
         return _bridge.call(
             self._impl.execute_task_and_wait,
@@ -228,8 +238,10 @@ class AgentMobile(Wrapper[AsyncAgentMobile]):
         """Get hold of a task that was begun before, also by another program.
 
         Example:
+            ```python
             execution = session.agent.computer.attach(started.task_id)
             print(execution.wait(timeout=60).task_result)
+            ```
         """
         return TaskExecution._wrap(self._impl.attach(task_id))
 
@@ -272,12 +284,14 @@ class AgentMobile(Wrapper[AsyncAgentMobile]):
             InvalidInputError: An argument makes no sense; nothing was sent.
 
         Example:
+            ```python
             execution = session.agent.mobile.execute_task(
                 "Log in to the shop",
                 on_content=lambda event: print(event.content, end=""),
                 on_call_for_user=lambda event: input(event.prompt),
             )
             result = execution.wait(timeout=180)
+            ```
         """
         return TaskExecution._wrap(
             _bridge.call(
@@ -354,10 +368,12 @@ class AgentMobile(Wrapper[AsyncAgentMobile]):
             Exception: What one of the functions raised.
 
         Example:
+            ```python
             result = session.agent.mobile.execute_task_and_wait(
                 "Turn on the flashlight", timeout=120
             )
             print(result.task_result if result.success else result.error_message)
+            ```
         """
         return _bridge.call(
             self._impl.execute_task_and_wait,
@@ -402,8 +418,10 @@ class Agent(Wrapper[AsyncAgent]):
     """Lets agents work in a session: on its desktop, in its browser, on its phone.
 
     Example:
+        ```python
         result = session.agent.computer.execute_task_and_wait("Open Notepad", 120)
         print(result.task_result)
+        ```
     """
 
     Computer = AgentComputer
@@ -436,8 +454,10 @@ class Agent(Wrapper[AsyncAgent]):
                 that the task goes on, and can be looked at and ended by its `task_id`.
 
         Example:
+            ```python
             result = session.agent.execute_task("Open Notepad", max_try_times=40)
             print(result.task_result if result.success else result.error_message)
+            ```
         """
         return _bridge.call(self._impl.execute_task, task, max_try_times)
 

@@ -17,9 +17,11 @@ class TaskExecution(Wrapper[AsyncTaskExecution]):
     A task that is streamed belongs to the event loop on which it was begun.
 
     Example:
+        ```python
         execution = session.agent.mobile.execute_task("Turn on the flashlight")
         result = execution.wait(timeout=120)
         print(result.task_status, result.task_result)
+        ```
     """
 
     def __init__(self, task_id: str = "", *, _run: Run | None = None) -> None:
@@ -56,9 +58,11 @@ class TaskExecution(Wrapper[AsyncTaskExecution]):
                 ends the task.
 
         Example:
+            ```python
             result = execution.wait(timeout=60)
             if not result.success:
                 print(result.error_message, result.task_result)
+            ```
         """
         return _bridge.call(self._impl.wait, timeout, terminate=terminate)
 
@@ -88,8 +92,10 @@ class TaskExecution(Wrapper[AsyncTaskExecution]):
             AgentTimeoutError: The time is over.
 
         Example:
+            ```python
             for event in execution.events(timeout=120):
                 print(event.type, event.content)
+            ```
         """
         return _bridge.iterate(self._impl.events(timeout))
 

@@ -42,8 +42,10 @@ class ApplicationManager(Wrapper[AsyncApplicationManager]):
             The processes that were started; a web browser has several.
 
         Example:
+            ```python
             found = session.computer.get_installed_apps().unwrap()
             session.computer.start_app(found[0].start_cmd)
+            ```
         """
         return _bridge.call(self._impl.start_app, start_cmd, work_directory, activity)
 

@@ -6,12 +6,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .._async.beta import AsyncBetaNamespace
+from .._deferred import hint
 from ._base import Wrapper
 
 if TYPE_CHECKING:
     from .client import AgentBay
     from .network import BetaNetworkService
     from .skills import BetaSkillsService
+else:
+    AgentBay = hint("agentbay._sync.client", "AgentBay")
+    BetaNetworkService = hint("agentbay._sync.network", "BetaNetworkService")
+    BetaSkillsService = hint("agentbay._sync.skills", "BetaSkillsService")
 
 
 class BetaNamespace(Wrapper[AsyncBetaNamespace]):

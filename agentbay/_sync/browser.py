@@ -8,22 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from .._async._page import Page
 from .._async.browser import AsyncBrowser
+from .._deferred import hint
 from ..errors import AgentBayError
 from ..protocol.browser import BrowserNotifyMessage, BrowserOption
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
     from .browser_operator import BrowserOperator
+else:
+    BrowserOperator = hint("agentbay._sync.browser_operator", "BrowserOperator")
 
 
 class Browser(Wrapper[AsyncBrowser]):
     """Starts the browser of a session, and tells where it takes DevTools commands.
 
     Example:
+        ```python
         if not session.browser.initialize():
             raise session.browser.error
         url = session.browser.get_endpoint_url()
         browser = playwright.chromium.connect_over_cdp(url)
+        ```
     """
 
     def initialize(self, option: BrowserOption | None = None) -> bool:
@@ -79,12 +84,15 @@ class Browser(Wrapper[AsyncBrowser]):
         The address holds a credential that expires, so ask for it shortly before it is used.
 
         Raises:
-            BrowserError: There is no browser, or the service gives no address.
+            BrowserError: There is no browser, or the service gives no address. A browser that
+                has ended by itself can be initialized again after that.
 
         Example:
+            ```python
             browser = playwright.chromium.connect_over_cdp(
                 session.browser.get_endpoint_url()
             )
+            ```
         """
         return _bridge.call(self._impl.get_endpoint_url)
 
@@ -97,7 +105,7 @@ class Browser(Wrapper[AsyncBrowser]):
         return self._impl.get_option()
 
     def is_initialized(self) -> bool:
-        """Whether the browser was started, or attached to, through this object."""
+        """Whether the browser was started, or attached to, and is not known to have ended."""
         return self._impl.is_initialized()
 
     @property
@@ -129,7 +137,9 @@ class Browser(Wrapper[AsyncBrowser]):
             BrowserError: There is no browser, or the page cannot be shown.
 
         Example:
+            ```python
             picture = session.browser.screenshot(page, full_page=True)
+            ```
         """
         return self._impl.screenshot(page, full_page, **options)
 
@@ -163,12 +173,14 @@ class Browser(Wrapper[AsyncBrowser]):
             InvalidInputError: `callback` cannot be called.
 
         Example:
+            ```python
             def help(message: BrowserNotifyMessage) -> None:
                 if message.action == "takeover":
                     solve_captcha()
                     session.browser.send_takeover_done(message.id)
 
             session.browser.register_callback(help)
+            ```
         """
         return _bridge.call(self._impl.register_callback, _bridge.as_async(callback))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._async._page_target import AnyPage, page_target
 from .._async.browser_operator import AsyncBrowserOperator
+from .._deferred import hint
 from .._params.browser_operator import ActOptions, ExtractOptions, ObserveOptions, T
 from .._results.browser_operator import ActResult, ObserveResult
 from ._base import Wrapper, _bridge
@@ -14,6 +15,9 @@ from ._base import Wrapper, _bridge
 if TYPE_CHECKING:
     from .browser import Browser
     from .session import Session
+else:
+    Browser = hint("agentbay._sync.browser", "Browser")
+    Session = hint("agentbay._sync.session", "Session")
 
 
 class BrowserOperator(Wrapper[AsyncBrowserOperator]):
@@ -27,10 +31,12 @@ class BrowserOperator(Wrapper[AsyncBrowserOperator]):
     arguments that make no sense, before anything is sent.
 
     Example:
+        ```python
         operator = session.browser.operator
         operator.navigate("https://example.com")
         result = operator.act(ActOptions("open the first link"))
         print(result.success, result.message)
+        ```
     """
 
     def __init__(self, session: Session, browser: Browser) -> None:
@@ -49,7 +55,9 @@ class BrowserOperator(Wrapper[AsyncBrowserOperator]):
             BrowserError: The page could not be opened, or there is no browser.
 
         Example:
+            ```python
             session.browser.operator.navigate("https://example.com")
+            ```
         """
         return _bridge.call(self._impl.navigate, url)
 
@@ -70,7 +78,7 @@ class BrowserOperator(Wrapper[AsyncBrowserOperator]):
         Args:
             page: Which page.
             full_page: Show all of it, also what is outside of the viewport.
-            quality: Quality of the picture in percent, where its format has any.
+            quality: Quality of the picture from 0 to 100, where its format has any.
             clip: Show this part only: ``x``, ``y``, ``width`` and ``height`` in pixels.
             timeout: How long the service may take, in seconds; passed on as it is.
 
@@ -109,11 +117,16 @@ class BrowserOperator(Wrapper[AsyncBrowserOperator]):
         clip: Mapping[str, float] | None = None,
         timeout: float | None = None,
     ) -> bytes:
-        """Take a picture of a page, like `screenshot`, and decode it.
+        """Take a picture of a page, with the arguments of `screenshot`, and decode it.
+
+        Raises:
+            BrowserError: The picture could not be taken, it is none, or there is no browser.
 
         Example:
+            ```python
             picture = session.browser.operator.screenshot_bytes()
             Path("page.png").write_bytes(picture)
+            ```
         """
         return _bridge.call(
             self._impl.screenshot_bytes,
@@ -167,9 +180,11 @@ class BrowserOperator(Wrapper[AsyncBrowserOperator]):
             BrowserError: It was not begun, or the service does not tell how it ended.
 
         Example:
+            ```python
             options = ActOptions("search for agentbay", timeout=120)
             result = session.browser.operator.act(options)
             print(result.message)
+            ```
         """
         return _bridge.call(
             self._impl.act, action_input, None if page is None else page_target(page)
@@ -198,10 +213,12 @@ class BrowserOperator(Wrapper[AsyncBrowserOperator]):
             BrowserError: It was not begun, or failed.
 
         Example:
+            ```python
             operator = session.browser.operator
             _, found = operator.observe(ObserveOptions("the search field"))
             if found:
                 operator.act(found[0])
+            ```
         """
         return _bridge.call(
             self._impl.observe, options, None if page is None else page_target(page)
@@ -229,10 +246,12 @@ class BrowserOperator(Wrapper[AsyncBrowserOperator]):
             BrowserError: It was not begun, it failed, or the data does not fit the model.
 
         Example:
+            ```python
             schema = {"type": "object", "properties": {"price": {"type": "number"}}}
             options = ExtractOptions("the price of the product", schema)
             _, data = session.browser.operator.extract(options)
             print(data["price"])
+            ```
         """
         return _bridge.call(
             self._impl.extract, options, None if page is None else page_target(page)
@@ -262,8 +281,10 @@ class BrowserOperator(Wrapper[AsyncBrowserOperator]):
             BrowserError: No answer came back, or there is no browser.
 
         Example:
+            ```python
             result = session.browser.operator.login('{"api_key": "k", "skill_id": "s"}')
             print(result.success, result.message)
+            ```
         """
         return _bridge.call(
             self._impl.login, login_config, None if page is None else page_target(page), use_vision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import ssl
 from collections.abc import (
     AsyncIterator,
@@ -17,31 +18,43 @@ from typing import TYPE_CHECKING, Self
 from .._async.client import AsyncAgentBay
 from .._config import Config
 from .._deadline import Deadline
+from .._deferred import Deferred, hint
 from .._params import CreateSessionParams
 from .._results.sessions import DeleteResult, SessionId, SessionListResult, SessionResult
-from .._transport import ApiClient
 from ._base import Wrapper, _bridge
 from .session import Session
 
 if TYPE_CHECKING:
-    import os
-
     import httpx
 
     from .._params.listing import ListSessionParams
     from .._results.lifecycle import SessionPauseResult, SessionResumeResult
     from .._results.session_data import GetSessionResult
     from .._retry import RetryPolicy
+    from .._transport import ApiClient
     from .beta import BetaNamespace
     from .context import ContextService
     from .network import BetaNetworkService
     from .skills import BetaSkillsService
+else:
+    httpx = Deferred("httpx")
+    ListSessionParams = hint("agentbay._params.listing", "ListSessionParams")
+    SessionPauseResult = hint("agentbay._results.lifecycle", "SessionPauseResult")
+    SessionResumeResult = hint("agentbay._results.lifecycle", "SessionResumeResult")
+    GetSessionResult = hint("agentbay._results.session_data", "GetSessionResult")
+    RetryPolicy = hint("agentbay._retry", "RetryPolicy")
+    ApiClient = hint("agentbay._transport", "ApiClient")
+    BetaNamespace = hint("agentbay._sync.beta", "BetaNamespace")
+    ContextService = hint("agentbay._sync.context", "ContextService")
+    BetaNetworkService = hint("agentbay._sync.network", "BetaNetworkService")
+    BetaSkillsService = hint("agentbay._sync.skills", "BetaSkillsService")
 
 
 class AgentBay(Wrapper[AsyncAgentBay]):
     """A client for one AgentBay account, or for the local engine.
 
-    It can be used from several event loops, one after the other or at once.
+    It can be used from several event loops, one after the other or at once. Methods that return
+    a result tell a failure in it, and `unwrap` raises it; the others say what they raise.
 
     Args:
         api_key: Key of the account; ``AGENTBAY_API_KEY`` by default. The local engine needs
@@ -52,7 +65,8 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         endpoint: Host or URL of the service, or ``"local"`` for the engine inside this
             process; ``AGENTBAY_ENDPOINT`` by default.
         region_id: Region of the service; ``AGENTBAY_REGION_ID`` by default.
-        timeout: Seconds until a request is given up; 60 by default.
+        timeout: Seconds until a request is given up, all of its attempts together;
+            ``AGENTBAY_TIMEOUT_MS``, or else 60 seconds, by default.
         transport: Carries the requests instead of a network connection, as in `httpx`.
         proxy: URL of a proxy; that of the environment by default.
         verify: False, or an SSL context, to check certificates in another way.
@@ -61,16 +75,18 @@ class AgentBay(Wrapper[AsyncAgentBay]):
             has set up; needs the extra ``otel``.
         owner: A name for whoever creates sessions with this client. They carry it as a label,
             and `reap` finds by it what an earlier run of the same program left behind.
-        max_sessions: How many sessions this client has at once; `create` waits while there are
-            so many. Any number by default.
+        max_sessions: How many sessions this client has at once, 1 or more; `create` waits while
+            there are so many, up to 10 minutes. Any number by default.
 
     Raises:
         ConfigError: A setting is missing or makes no sense; also a `ValueError`.
 
     Example:
+        ```python
         with AgentBay(endpoint="local") as bay:
             with bay.session() as session:
                 print(session.command.run("echo hello").output)
+        ```
     """
 
     def __init__(
@@ -157,17 +173,20 @@ class AgentBay(Wrapper[AsyncAgentBay]):
     def create(self, params: CreateSessionParams | None = None) -> SessionResult[Session]:
         """Create a session.
 
-        When the session's contexts cannot be brought into it, the session is deleted again
-        and the result says why. The same holds when the call is cancelled. A request whose
-        reply was lost is not simply sent again: a label of its own, which `get_labels` leaves
-        out, tells whether there is a session already.
+        When the session's contexts cannot be brought into it within 3 minutes, the session is
+        deleted again and the result says why. A call that is cancelled or out of time goes on
+        at once: its session is deleted in the background, and `aclose` waits for that. A
+        request whose reply was lost is not simply sent again: a label of its own, which
+        `get_labels` leaves out, tells whether there is a session already.
 
         Args:
             params: What the session is asked to be.
 
         Example:
+            ```python
             params = CreateSessionParams(labels={"project": "demo"})
             session = bay.create(params).unwrap()
+            ```
         """
         return _bridge.call(self._impl.create, params).mapped(Session._wrap)
 
@@ -190,8 +209,10 @@ class AgentBay(Wrapper[AsyncAgentBay]):
             AgentBayError: The session could not be created, or could not be deleted.
 
         Example:
+            ```python
             with bay.session() as session:
                 session.file_system.write_file("/tmp/a.txt", "hello")
+            ```
         """
         return _bridge.enter(
             _bridge.mapped(self._impl.session(params, sync_context=sync_context), Session._wrap)
@@ -228,12 +249,20 @@ class AgentBay(Wrapper[AsyncAgentBay]):
     ) -> Iterator[SessionId]:
         """Go through all sessions that match, page after page.
 
+        Args:
+            labels: Only sessions with all of these labels.
+            status: Only sessions in this state, such as ``"RUNNING"``.
+            image_id: Only sessions of this image.
+
         Raises:
+            InvalidInputError: There is no such state, or a label cannot be one.
             AgentBayError: A page could not be read.
 
         Example:
+            ```python
             for session_id in bay.list_all({"project": "demo"}):
                 print(session_id, session_id.status)
+            ```
         """
         return _bridge.iterate(self._impl.list_all(labels, status=status, image_id=image_id))
 
@@ -266,9 +295,11 @@ class AgentBay(Wrapper[AsyncAgentBay]):
             image_id: Only sessions of this image.
 
         Example:
+            ```python
             result = bay.list({"project": "demo"}, limit=5)
             for session_id in result.session_ids:
                 print(session_id, session_id.status)
+            ```
         """
         return _bridge.call(self._impl.list, labels, page, limit, status, image_id)
 
@@ -359,11 +390,16 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         """Limit the time of every call inside a block, all of them together.
 
         Args:
-            seconds: From the beginning of the block.
+            seconds: From the beginning of the block, 0 or more.
+
+        Raises:
+            InvalidInputError: `seconds` is no number, or below 0.
 
         Example:
+            ```python
             with bay.deadline(30):
                 result = session.command.run("make test")
+            ```
         """
         return self._impl.deadline(seconds)
 
@@ -371,19 +407,22 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         """Delete the sessions that clients with the same `owner` left behind.
 
         Args:
-            older_than: Only sessions that were asked for so many seconds ago; compares the
-                clock of this machine with that of the one that asked.
+            older_than: Only sessions that were asked for at least so many seconds ago;
+                compares the clock of this machine with that of the one that asked.
 
         Returns:
             The identifiers of the sessions that were deleted.
 
         Raises:
             ConfigError: This client has no `owner`.
+            InvalidInputError: `older_than` is below 0.
             AgentBayError: The sessions cannot be found, or one of them cannot be deleted.
 
         Example:
+            ```python
             bay = AgentBay(owner="nightly-tests")
             bay.reap(older_than=3600)
+            ```
         """
         return _bridge.call(self._impl.reap, older_than)
 
@@ -392,7 +431,10 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         return await self._impl.reap(older_than)
 
     def close(self) -> None:
-        """Close the connections of the current event loop."""
+        """Close the connections of the current event loop.
+
+        Before that, what callers began on it that were cancelled or out of time is undone.
+        """
         _bridge.call(self._impl.aclose)
 
     async def close_async(self) -> None:

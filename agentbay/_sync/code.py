@@ -46,8 +46,10 @@ class Code(Wrapper[AsyncCode]):
             What the code printed and showed. `success` means that it ran to its end.
 
         Example:
+            ```python
             result = session.code.run_code("print(6 * 7)", "python")
             print(result.result)
+            ```
         """
         return _bridge.call(
             self._impl.run_code,
@@ -146,8 +148,10 @@ class Code(Wrapper[AsyncCode]):
             AgentBayError: The run could not be made, or was not told to its end.
 
         Example:
+            ```python
             for event in session.code.run_code_stream("print(6 * 7)", "python"):
                 print(event.kind, event.chunk or event.result or event.error)
+            ```
         """
         return _bridge.iterate(self._impl.run_code_stream(code, language, timeout_s))
 

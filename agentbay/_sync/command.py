@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .._async.command import AsyncCommand
+from .._deferred import hint
 from .._results.command import CommandResult
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
     from .process import ProcessHandle
+else:
+    ProcessHandle = hint("agentbay._sync.process", "ProcessHandle")
 
 
 class Command(Wrapper[AsyncCommand]):
@@ -43,8 +46,10 @@ class Command(Wrapper[AsyncCommand]):
             Output and exit code. `success` means that the command exited with 0.
 
         Example:
+            ```python
             result = session.command.run("echo hello")
             print(result.stdout, result.exit_code)
+            ```
         """
         return _bridge.call(self._impl.run, command, timeout_ms, cwd, envs, timeout=timeout)
 
@@ -74,9 +79,11 @@ class Command(Wrapper[AsyncCommand]):
             ProcessError: It could not be started.
 
         Example:
+            ```python
             process = session.command.start("python3 server.py")
             for text in process.stdout():
                 print(text, end="")
+            ```
         """
         from .process import ProcessHandle
 

@@ -24,7 +24,7 @@ class Computer(Wrapper[AsyncComputer]):
 
     Coordinates are pixels, counted from the upper left corner of the screen. A button or a
     direction that does not exist raises `InvalidInputError`, which is a `ValueError`; any
-    other failure is in the result.
+    other failure is in the result, but for that of `beta_take_screenshot`, which is raised.
     """
 
     def screenshot(self) -> LinkResult:
@@ -49,8 +49,10 @@ class Computer(Wrapper[AsyncComputer]):
             timeout_ms: How long the service may take, in milliseconds.
 
         Example:
+            ```python
             for window in session.computer.list_root_windows().unwrap():
                 print(window.window_id, window.title)
+            ```
         """
         return _bridge.call(self._impl.list_root_windows, timeout_ms)
 
@@ -123,7 +125,13 @@ class Computer(Wrapper[AsyncComputer]):
         return await self._impl.fullscreen_window(window_id)
 
     def resize_window(self, window_id: int, width: int, height: int) -> BoolResult:
-        """Change the size of a window, in pixels."""
+        """Change the size of a window.
+
+        Args:
+            window_id: Which window.
+            width: Its width in pixels.
+            height: Its height in pixels.
+        """
         return _bridge.call(self._impl.resize_window, window_id, width, height)
 
     async def resize_window_async(self, window_id: int, width: int, height: int) -> BoolResult:
@@ -170,8 +178,10 @@ class Computer(Wrapper[AsyncComputer]):
             The processes that were started; a web browser has several.
 
         Example:
+            ```python
             found = session.computer.get_installed_apps().unwrap()
             session.computer.start_app(found[0].start_cmd)
+            ```
         """
         return _bridge.call(self._impl.start_app, start_cmd, work_directory, activity)
 
@@ -228,7 +238,9 @@ class Computer(Wrapper[AsyncComputer]):
             InvalidInputError: There is no such button.
 
         Example:
+            ```python
             session.computer.click_mouse(100, 200, "right")
+            ```
         """
         return _bridge.call(self._impl.click_mouse, x, y, button)
 
@@ -308,8 +320,10 @@ class Computer(Wrapper[AsyncComputer]):
             In `data` a text that `json.loads` reads, with ``data["x"]`` and ``data.x`` on it.
 
         Example:
+            ```python
             position = session.computer.get_cursor_position().unwrap()
             print(position.x, position.y)
+            ```
         """
         return _bridge.call(self._impl.get_cursor_position)
 
@@ -334,7 +348,9 @@ class Computer(Wrapper[AsyncComputer]):
             hold: Leave them pressed until `release_keys`.
 
         Example:
+            ```python
             session.computer.press_keys(["ctrl", "s"])
+            ```
         """
         return _bridge.call(self._impl.press_keys, keys, hold)
 
@@ -374,8 +390,10 @@ class Computer(Wrapper[AsyncComputer]):
             AgentBayError: The picture could not be taken, or it is damaged.
 
         Example:
+            ```python
             shot = session.computer.beta_take_screenshot()
             Path("screen.png").write_bytes(shot.data)
+            ```
         """
         return _bridge.call(self._impl.beta_take_screenshot, format)
 

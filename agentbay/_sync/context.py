@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from .._async.context import AsyncContextService
+from .._deferred import hint
 from .._results.context import (
     ClearContextResult,
     ContextFileListResult,
@@ -20,15 +21,19 @@ from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
     from .client import AgentBay
+else:
+    AgentBay = hint("agentbay._sync.client", "AgentBay")
 
 
 class ContextService(Wrapper[AsyncContextService]):
     """The contexts of the account. A session uses one through `ContextSync`.
 
     Example:
+        ```python
         context = bay.context.get("my-project", create=True).unwrap()
         params = CreateSessionParams(context_syncs=[ContextSync(context.id, "/home/wuying/work")])
         session = bay.create(params).unwrap()
+        ```
     """
 
     def __init__(self, agent_bay: AgentBay) -> None:
@@ -211,8 +216,10 @@ class ContextService(Wrapper[AsyncContextService]):
             AgentBayError: A page could not be read.
 
         Example:
+            ```python
             for file in bay.context.list_all_files(context.id, "/"):
                 print(file.file_path, file.size)
+            ```
         """
         return _bridge.iterate(self._impl.list_all_files(context_id, parent_folder_path))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .._async.context_manager import AsyncContextManager
+from .._deferred import hint
 from .._params import ContextSync
 from .._results.context import (
     ContextBindingsResult,
@@ -17,6 +18,8 @@ from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
     from .._params.mounts import BetaContextMount
+else:
+    BetaContextMount = hint("agentbay._params.mounts", "BetaContextMount")
 
 
 class ContextManager(Wrapper[AsyncContextManager]):
@@ -72,7 +75,9 @@ class ContextManager(Wrapper[AsyncContextManager]):
             Whether every transfer succeeded; `error_message` names those that did not.
 
         Example:
+            ```python
             session.context.sync(mode="upload").unwrap()
+            ```
         """
         return _bridge.call(
             self._impl.sync,
@@ -126,7 +131,9 @@ class ContextManager(Wrapper[AsyncContextManager]):
             Whether the contexts are there; with `wait_for_completion`, also their files.
 
         Example:
+            ```python
             session.context.bind(ContextSync(context.id, "/home/wuying/data"))
+            ```
         """
         return _bridge.call(
             self._impl.bind, *contexts, wait_for_completion=wait_for_completion, timeout=timeout

@@ -26,8 +26,10 @@ class Env(Wrapper[AsyncEnv]):
             envs: Names and values, both texts.
 
         Example:
+            ```python
             session.env.set({"LANG": "C.UTF-8"})
             print(session.command.run("echo $LANG").stdout)
+            ```
         """
         return _bridge.call(self._impl.set, envs)
 
@@ -45,8 +47,10 @@ class Env(Wrapper[AsyncEnv]):
             Names and values in `envs`. A name that is not set is left out.
 
         Example:
+            ```python
             result = session.env.get(["LANG"])
             print(result.envs.get("LANG"))
+            ```
         """
         return _bridge.call(self._impl.get, keys)
 

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .._async.extension import AsyncExtensionsService
+from .._deferred import hint
 from ..protocol.contexts import Context
 from ..protocol.extension import Extension, ExtensionOption
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
     from .client import AgentBay
+else:
+    AgentBay = hint("agentbay._sync.client", "AgentBay")
 
 
 class ExtensionsService(Wrapper[AsyncExtensionsService]):
@@ -25,11 +28,13 @@ class ExtensionsService(Wrapper[AsyncExtensionsService]):
             there is none. By default one with a name of its own, which `cleanup` deletes.
 
     Example:
+        ```python
         extensions = ExtensionsService(bay, "my-extensions")
         extension = extensions.create("blocker.zip")
         option = extensions.create_extension_option([extension.id])
         context = BrowserContext(profile.id, extension_option=option)
         session = bay.create(CreateSessionParams(browser_context=context)).unwrap()
+        ```
     """
 
     def __init__(self, agent_bay: AgentBay, context_id: str = "") -> None:
@@ -105,7 +110,14 @@ class ExtensionsService(Wrapper[AsyncExtensionsService]):
         return await self._impl.update(extension_id, new_local_path)
 
     def delete(self, extension_id: str) -> bool:
-        """Delete an extension, and tell whether that worked."""
+        """Delete an extension, and tell whether that worked.
+
+        Args:
+            extension_id: Which one; its `id`.
+
+        Returns:
+            False when the service refused, or could not be reached.
+        """
         return _bridge.call(self._impl.delete, extension_id)
 
     async def delete_async(self, extension_id: str) -> bool:
@@ -125,6 +137,9 @@ class ExtensionsService(Wrapper[AsyncExtensionsService]):
 
     def create_extension_option(self, extension_ids: Sequence[str]) -> ExtensionOption:
         """Choose extensions for the `BrowserContext` of a session.
+
+        Args:
+            extension_ids: Which ones, at least one; the `id` of each.
 
         Raises:
             InvalidInputError: No extension is given.

@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Literal, cast, overload
 
 from .._async.file_system import AsyncFileSystem
+from .._deferred import hint
 from .._results.file_system import (
     BinaryFileContentResult,
     BoolResult,
@@ -34,6 +35,9 @@ from ._base import Wrapper, _bridge
 if TYPE_CHECKING:
     from .._async._watch_thread import DirectoryWatcher
     from .watch import FileWatch
+else:
+    DirectoryWatcher = hint("agentbay._async._watch_thread", "DirectoryWatcher")
+    FileWatch = hint("agentbay._sync.watch", "FileWatch")
 
 
 class FileSystem(Wrapper[AsyncFileSystem]):
@@ -70,8 +74,10 @@ class FileSystem(Wrapper[AsyncFileSystem]):
             dry_run: Leave the file as it is, and only tell what would differ.
 
         Example:
+            ```python
             edits = [{"oldText": "red", "newText": "green"}]
             print(session.file_system.edit_file("/tmp/a.txt", edits, dry_run=True).diff)
+            ```
         """
         return _bridge.call(self._impl.edit_file, path, edits, dry_run)
 
@@ -82,7 +88,7 @@ class FileSystem(Wrapper[AsyncFileSystem]):
         return await self._impl.edit_file(path, edits, dry_run)
 
     def get_file_info(self, path: str) -> FileInfoResult:
-        """Tell size, kind, times and permissions of a file or directory."""
+        """Tell size in bytes, kind, times and permissions of a file or directory."""
         return _bridge.call(self._impl.get_file_info, path)
 
     async def get_file_info_async(self, path: str) -> FileInfoResult:
@@ -98,7 +104,12 @@ class FileSystem(Wrapper[AsyncFileSystem]):
         return await self._impl.list_directory(path)
 
     def move_file(self, source: str, destination: str) -> BoolResult:
-        """Move or rename a file or directory. The destination must not exist."""
+        """Move or rename a file or directory.
+
+        Args:
+            source: What to move.
+            destination: Its path afterwards, which must not exist.
+        """
         return _bridge.call(self._impl.move_file, source, destination)
 
     async def move_file_async(self, source: str, destination: str) -> BoolResult:
@@ -142,8 +153,10 @@ class FileSystem(Wrapper[AsyncFileSystem]):
             progress_cb: Told how many bytes have arrived so far, after each message.
 
         Example:
+            ```python
             text = session.file_system.read_file("/tmp/a.txt").unwrap()
             data = session.file_system.read_file("/tmp/a.png", format="bytes").unwrap()
+            ```
         """
         target = cast(
             "Callable[..., Awaitable[FileContentResult | BinaryFileContentResult]]",
@@ -299,9 +312,11 @@ class FileSystem(Wrapper[AsyncFileSystem]):
                 before when the file is sent again.
 
         Example:
+            ```python
             folder = session.file_system.get_file_transfer_context_path()
             result = session.file_system.upload_file("data.csv", f"{folder}/data.csv")
             print(result.bytes_sent)
+            ```
         """
         return _bridge.call(
             self._impl.upload_file,
@@ -367,9 +382,11 @@ class FileSystem(Wrapper[AsyncFileSystem]):
                 before when the file begins again.
 
         Example:
+            ```python
             folder = session.file_system.get_file_transfer_context_path()
             result = session.file_system.download_file(f"{folder}/out.csv", "out.csv")
             print(result.local_path, result.bytes_received)
+            ```
         """
         return _bridge.call(
             self._impl.download_file,
@@ -555,15 +572,17 @@ class FileSystem(Wrapper[AsyncFileSystem]):
 
         Args:
             path: The directory.
-            interval: Seconds between two questions.
+            interval: Seconds between two questions, where the session is asked.
 
         Raises:
             AgentBayError: The directory cannot be watched.
 
         Example:
+            ```python
             with session.file_system.watch("/tmp/results") as changes:
                 for events in changes:
                     print([event.path for event in events])
+            ```
         """
         from .watch import FileWatch
 
@@ -599,11 +618,13 @@ class FileSystem(Wrapper[AsyncFileSystem]):
             stop_event: Ends the thread when it is set; the thread makes one by default.
 
         Example:
+            ```python
             thread = session.file_system.watch_directory("/tmp/results", print)
             thread.start()
             thread.ready_event.wait(10)
             session.file_system.write_file("/tmp/results/a.txt", "hello")
             thread.stop_event.set()
             thread.join()
+            ```
         """
         return self._impl.watch_directory(path, _bridge.as_async(callback), interval, stop_event)

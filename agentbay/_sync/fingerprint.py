@@ -20,9 +20,11 @@ class BrowserFingerprintGenerator(Wrapper[AsyncBrowserFingerprintGenerator]):
             Playwright brings.
 
     Example:
+        ```python
         generator = BrowserFingerprintGenerator()
         option = BrowserOption(fingerprint_format=generator.generate_fingerprint())
         session.browser.initialize(option)
+        ```
     """
 
     def __init__(self, headless: bool = False, use_chrome_channel: bool = True) -> None:
@@ -60,8 +62,10 @@ class BrowserFingerprintGenerator(Wrapper[AsyncBrowserFingerprintGenerator]):
             OSError: The file cannot be written.
 
         Example:
+            ```python
             generator.generate_fingerprint_to_file("chrome.json")
             found = FingerprintFormat.load(Path("chrome.json").read_text("utf-8"))
+            ```
         """
         return _bridge.call(self._impl.generate_fingerprint_to_file, output_filename)
 

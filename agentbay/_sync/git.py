@@ -19,7 +19,8 @@ from ._base import Wrapper, _bridge
 class Git(Wrapper[AsyncGit]):
     """Works with git repositories in a session.
 
-    Methods raise a `GitError` when git fails, and `InvalidInputError` for arguments that
+    Methods raise a `GitError` when git fails, a `GitNotARepoError` where there is no repository
+    and a `GitNotFoundError` where there is no git; and `InvalidInputError` for arguments that
     make no sense, before anything is sent. Time limits are in milliseconds, 30 seconds by
     default; at it git is killed. Git never asks for a password: it fails.
     """
@@ -41,7 +42,7 @@ class Git(Wrapper[AsyncGit]):
                 the session, by default.
             branch: The only branch to fetch, and to check out.
             depth: How many commits to fetch; all by default.
-            timeout_ms: Time limit, 5 minutes by default.
+            timeout_ms: Time limit in milliseconds, 5 minutes by default.
 
         Raises:
             GitAuthError: The server wants credentials, or others.
@@ -79,10 +80,12 @@ class Git(Wrapper[AsyncGit]):
             path: Its directory, which is made if it does not exist.
             initial_branch: Name of the first branch; git's own choice by default.
             bare: Make a repository without a work tree.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
 
         Example:
+            ```python
             session.git.init("/tmp/project", initial_branch="main")
+            ```
         """
         return _bridge.call(
             self._impl.init, path, initial_branch=initial_branch, bare=bare, timeout_ms=timeout_ms
@@ -116,7 +119,7 @@ class Git(Wrapper[AsyncGit]):
             files: Files, directories or patterns to stage.
             stage_all: Without `files`: stage the whole work tree, deleted files too, rather
                 than what is below `repo_path`.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         _bridge.call(
             self._impl.add, repo_path, files=files, stage_all=stage_all, timeout_ms=timeout_ms
@@ -151,12 +154,13 @@ class Git(Wrapper[AsyncGit]):
             author_name: Who commits; as configured by default.
             author_email: Their address; as configured by default.
             allow_empty: Commit although nothing is staged.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
 
         Raises:
             GitError: Nothing is staged, nobody is configured, or a hook refused.
 
         Example:
+            ```python
             session.git.init("/tmp/project")
             session.git.commit(
                 "/tmp/project",
@@ -165,6 +169,7 @@ class Git(Wrapper[AsyncGit]):
                 author_email="ada@example.com",
                 allow_empty=True,
             )
+            ```
         """
         return _bridge.call(
             self._impl.commit,
@@ -214,7 +219,7 @@ class Git(Wrapper[AsyncGit]):
         Args:
             repo_path: The repository.
             max_count: How many commits at most; all by default.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
 
         Raises:
             GitError: There is no commit yet.
@@ -297,7 +302,7 @@ class Git(Wrapper[AsyncGit]):
             url: Where it is.
             fetch: Fetch its branches.
             overwrite: Change the URL of a name that exists, rather than fail.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         _bridge.call(
             self._impl.remote_add,
@@ -351,7 +356,7 @@ class Git(Wrapper[AsyncGit]):
                 ``"soft"``; git's own choice, mixed, by default.
             target: The commit; the current one by default.
             paths: Only take these files out of the next commit.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         _bridge.call(
             self._impl.reset,
@@ -394,7 +399,7 @@ class Git(Wrapper[AsyncGit]):
             staged: Take them out of the next commit.
             worktree: Change the files themselves; so by default, unless `staged` is set.
             source: The commit to take them from; git's own choice by default.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         _bridge.call(
             self._impl.restore,
@@ -435,7 +440,7 @@ class Git(Wrapper[AsyncGit]):
             repo_path: The repository.
             remote: Name of the other one; the upstream of the branch by default.
             branch: Branch of the other one. Needs `remote`.
-            timeout_ms: Time limit, 2 minutes by default.
+            timeout_ms: Time limit in milliseconds, 2 minutes by default.
 
         Raises:
             GitConflictError: The changes of both sides contradict each other.
@@ -473,7 +478,7 @@ class Git(Wrapper[AsyncGit]):
             name: The name.
             email: The address.
             scope: ``"global"`` for all repositories of the session, or ``"local"``.
-            timeout_ms: Time limit, for each of the two.
+            timeout_ms: Time limit in milliseconds, for each of the two.
         """
         _bridge.call(
             self._impl.configure_user, repo_path, name, email, scope=scope, timeout_ms=timeout_ms
@@ -507,7 +512,7 @@ class Git(Wrapper[AsyncGit]):
             key: Name of the entry, such as ``core.editor``.
             value: Its value.
             scope: ``"global"`` for all repositories of the session, or ``"local"``.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         _bridge.call(
             self._impl.set_config, repo_path, key, value, scope=scope, timeout_ms=timeout_ms
@@ -534,7 +539,7 @@ class Git(Wrapper[AsyncGit]):
             repo_path: The repository; not looked at when the scope is ``"global"``.
             key: Name of the entry, such as ``user.name``.
             scope: ``"global"`` for all repositories of the session, or ``"local"``.
-            timeout_ms: Time limit.
+            timeout_ms: Time limit in milliseconds.
         """
         return _bridge.call(
             self._impl.get_config, repo_path, key, scope=scope, timeout_ms=timeout_ms

@@ -23,9 +23,11 @@ class Mobile(Wrapper[AsyncMobile]):
     Coordinates are pixels, counted from the upper left corner of the screen.
 
     Example:
+        ```python
         session.mobile.tap(540, 1200)
         for element in session.mobile.get_clickable_ui_elements().unwrap():
             print(element.text, element.bounds_rect)
+        ```
     """
 
     def screenshot(self) -> LinkResult:
@@ -44,7 +46,15 @@ class Mobile(Wrapper[AsyncMobile]):
     def swipe(
         self, start_x: int, start_y: int, end_x: int, end_y: int, duration_ms: int = 300
     ) -> BoolResult:
-        """Move a finger over the screen, within a time in milliseconds."""
+        """Move a finger over the screen.
+
+        Args:
+            start_x: Where it begins, in pixels from the left edge.
+            start_y: Where it begins, in pixels from the upper edge.
+            end_x: Where it ends.
+            end_y: Where it ends.
+            duration_ms: How long it takes, in milliseconds.
+        """
         return _bridge.call(self._impl.swipe, start_x, start_y, end_x, end_y, duration_ms)
 
     async def swipe_async(
@@ -64,8 +74,13 @@ class Mobile(Wrapper[AsyncMobile]):
     def send_key(self, key: KeyCode | int) -> BoolResult:
         """Press a key of the device.
 
+        Args:
+            key: A `KeyCode`, or the number that Android gives to a key.
+
         Example:
+            ```python
             session.mobile.send_key(KeyCode.HOME)
+            ```
         """
         return _bridge.call(self._impl.send_key, key)
 
@@ -125,8 +140,10 @@ class Mobile(Wrapper[AsyncMobile]):
             AgentBayError: The picture could not be taken, or it is damaged.
 
         Example:
+            ```python
             shot = session.mobile.beta_take_screenshot()
             Path("screen.png").write_bytes(shot.data)
+            ```
         """
         return _bridge.call(self._impl.beta_take_screenshot, format)
 
@@ -185,7 +202,9 @@ class Mobile(Wrapper[AsyncMobile]):
             activity: What to open, such as ``.SettingsActivity``.
 
         Example:
+            ```python
             result = session.mobile.start_app("monkey -p com.android.settings 1")
+            ```
         """
         return _bridge.call(self._impl.start_app, start_cmd, work_directory, activity)
 
@@ -292,8 +311,10 @@ class Mobile(Wrapper[AsyncMobile]):
             adbkey_pub: The public key of adb, as ``~/.android/adbkey.pub`` holds it.
 
         Example:
+            ```python
             key = Path("~/.android/adbkey.pub").expanduser().read_text()
             print(session.mobile.get_adb_url(key).data)
+            ```
         """
         return _bridge.call(self._impl.get_adb_url, adbkey_pub)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._async.mobile_simulate import AsyncMobileSimulateService
+from .._deferred import hint
 from .._params import ContextSync
 from .._results.mobile import MobileSimulateUploadResult
 from ..protocol.extra_configs import MobileSimulateConfig, MobileSimulateMode
@@ -12,17 +13,21 @@ from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
     from .client import AgentBay
+else:
+    AgentBay = hint("agentbay._sync.client", "AgentBay")
 
 
 class MobileSimulateService(Wrapper[AsyncMobileSimulateService]):
     """Uploads the facts about a device, and tells a new session to look like it.
 
     Example:
+        ```python
         device = MobileSimulateService(bay)
         device.set_simulate_enable(True)
         device.upload_mobile_info(text).unwrap()
         mobile = MobileExtraConfig(simulate_config=device.get_simulate_config())
         params = CreateSessionParams("mobile_latest", extra_configs=ExtraConfigs(mobile=mobile))
+        ```
     """
 
     def __init__(self, agent_bay: AgentBay) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._async.network import AsyncBetaNetworkService
+from .._deferred import hint
 from .._results.network import NetworkResult, NetworkStatusResult
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
     from .client import AgentBay
+else:
+    AgentBay = hint("agentbay._sync.client", "AgentBay")
 
 
 class BetaNetworkService(Wrapper[AsyncBetaNetworkService]):
@@ -19,8 +22,10 @@ class BetaNetworkService(Wrapper[AsyncBetaNetworkService]):
     `CreateSessionParams.beta_network_id` names the network.
 
     Example:
+        ```python
         network = bay.beta_network.get_network_bind_token()
         params = CreateSessionParams(beta_network_id=network.network_id)
+        ```
     """
 
     def __init__(self, agent_bay: AgentBay) -> None:

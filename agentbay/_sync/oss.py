@@ -35,8 +35,10 @@ class Oss(Wrapper[AsyncOss]):
             securityToken: Same as `security_token`.
 
         Example:
+            ```python
             result = session.oss.env_init("key", "secret", "token")
             print(result.success)
+            ```
         """
         return _bridge.call(
             self._impl.env_init,
@@ -77,7 +79,9 @@ class Oss(Wrapper[AsyncOss]):
             path: The file, or a directory, which is uploaded as a zip archive.
 
         Example:
+            ```python
             session.oss.upload("my-bucket", "report.txt", "/tmp/report.txt")
+            ```
         """
         return _bridge.call(self._impl.upload, bucket, object, path)
 
@@ -108,7 +112,9 @@ class Oss(Wrapper[AsyncOss]):
                 made.
 
         Example:
+            ```python
             session.oss.download("my-bucket", "report.txt", "/tmp/report.txt")
+            ```
         """
         return _bridge.call(self._impl.download, bucket, object, path)
 

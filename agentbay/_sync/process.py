@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from .._async.process import AsyncProcessHandle
+from .._deferred import hint
 from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
     from .session import Session
+else:
+    Session = hint("agentbay._sync.session", "Session")
 
 
 class ProcessHandle(Wrapper[AsyncProcessHandle]):
@@ -19,10 +22,12 @@ class ProcessHandle(Wrapper[AsyncProcessHandle]):
     ``session.command.attach``. What it writes is kept in the session until the session ends.
 
     Example:
+        ```python
         process = session.command.start("make -j4")
         for text in process.stdout():
             print(text, end="")
         print("exit code:", process.wait())
+        ```
     """
 
     def __init__(self, session: Session, id: str, pid: int) -> None:
@@ -67,7 +72,9 @@ class ProcessHandle(Wrapper[AsyncProcessHandle]):
             ProcessError: As for `poll`.
 
         Example:
+            ```python
             code = process.wait(timeout=600)
+            ```
         """
         return _bridge.call(self._impl.wait, timeout)
 
@@ -110,8 +117,10 @@ class ProcessHandle(Wrapper[AsyncProcessHandle]):
             ProcessError: As for `poll`.
 
         Example:
+            ```python
             for text in process.stdout():
                 print(text, end="")
+            ```
         """
         return _bridge.iterate(self._impl.stdout(offset))
 
@@ -120,7 +129,14 @@ class ProcessHandle(Wrapper[AsyncProcessHandle]):
         return self._impl.stdout(offset)
 
     def stderr(self, offset: int = 0) -> Iterator[str]:
-        """Go through what the process writes to its standard error; see `stdout`."""
+        """Go through what the process writes to its standard error, like `stdout`.
+
+        Args:
+            offset: Number of bytes to leave out, such as those that were read before.
+
+        Raises:
+            ProcessError: As for `poll`.
+        """
         return _bridge.iterate(self._impl.stderr(offset))
 
     def stderr_async(self, offset: int = 0) -> AsyncIterator[str]:
@@ -139,7 +155,9 @@ class ProcessHandle(Wrapper[AsyncProcessHandle]):
             ProcessError: The process has ended, or its standard input was closed.
 
         Example:
+            ```python
             process.write_stdin(Path("answers.txt").read_bytes())
+            ```
         """
         _bridge.call(self._impl.write_stdin, data)
 
@@ -151,6 +169,9 @@ class ProcessHandle(Wrapper[AsyncProcessHandle]):
         """End the standard input of the process, after all that was written to it.
 
         Closing it again, or after the end of the process, does nothing.
+
+        Raises:
+            ProcessError: The session does not know the process.
         """
         _bridge.call(self._impl.close_stdin)
 

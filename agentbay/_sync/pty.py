@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from .._async.pty import AsyncPty
+from .._deferred import hint
 from .._results.pty import PtySession
 from ._base import Wrapper, _bridge
 from .pty_handle import PtyHandle
 
 if TYPE_CHECKING:
     from .session import Session
+else:
+    Session = hint("agentbay._sync.session", "Session")
 
 
 class Pty(Wrapper[AsyncPty]):
@@ -52,9 +55,11 @@ class Pty(Wrapper[AsyncPty]):
             TransportError: The connection could not be made, or was lost.
 
         Example:
+            ```python
             terminal = session.pty.create(100, 30, on_data=print)
             terminal.send_input("exit\n")
             terminal.wait()
+            ```
         """
         return PtyHandle._wrap(
             _bridge.call(

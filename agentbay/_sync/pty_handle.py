@@ -21,11 +21,13 @@ class PtyHandle(Wrapper[AsyncPtyHandle]):
     was connected to.
 
     Example:
+        ```python
         with session.pty.create() as terminal:
             terminal.send_input("make; exit\n")
             for chunk in terminal.output():
                 print(chunk.decode(errors="replace"), end="")
             print("exit code:", terminal.wait())
+        ```
     """
 
     def __init__(self, terminal: Terminal, *, created: bool = False) -> None:
@@ -69,7 +71,9 @@ class PtyHandle(Wrapper[AsyncPtyHandle]):
             PtyNotConnectedError: The terminal has ended, or the handle was disconnected.
 
         Example:
+            ```python
             terminal.send_input("ls -l\n")
+            ```
         """
         _bridge.call(self._impl.send_input, data)
 
@@ -105,9 +109,11 @@ class PtyHandle(Wrapper[AsyncPtyHandle]):
             PtyError: The loop was so slow that output was lost, or the terminal broke.
 
         Example:
+            ```python
             for chunk in terminal.output():
                 if chunk.endswith(b"$ "):
                     break
+            ```
         """
         return _bridge.iterate(self._impl.output())
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .._async.session import AsyncSession
+from .._deferred import hint
 from .._results.sessions import (
     DeleteResult,
     LinkResult,
@@ -42,18 +43,43 @@ if TYPE_CHECKING:
     from .pty import Pty
     from .ui import UI
     from .window import WindowManager
+else:
+    SessionMetricsResult = hint("agentbay._results.lifecycle", "SessionMetricsResult")
+    SessionPauseResult = hint("agentbay._results.lifecycle", "SessionPauseResult")
+    SessionResumeResult = hint("agentbay._results.lifecycle", "SessionResumeResult")
+    SessionStatusResult = hint("agentbay._results.lifecycle", "SessionStatusResult")
+    ApiClient = hint("agentbay._transport", "ApiClient")
+    Agent = hint("agentbay._sync.agent", "Agent")
+    ApplicationManager = hint("agentbay._sync.application", "ApplicationManager")
+    Browser = hint("agentbay._sync.browser", "Browser")
+    AgentBay = hint("agentbay._sync.client", "AgentBay")
+    Code = hint("agentbay._sync.code", "Code")
+    Command = hint("agentbay._sync.command", "Command")
+    Computer = hint("agentbay._sync.computer", "Computer")
+    ContextManager = hint("agentbay._sync.context_manager", "ContextManager")
+    Env = hint("agentbay._sync.env", "Env")
+    FileSystem = hint("agentbay._sync.file_system", "FileSystem")
+    Git = hint("agentbay._sync.git", "Git")
+    Mobile = hint("agentbay._sync.mobile", "Mobile")
+    Oss = hint("agentbay._sync.oss", "Oss")
+    Pty = hint("agentbay._sync.pty", "Pty")
+    UI = hint("agentbay._sync.ui", "UI")
+    WindowManager = hint("agentbay._sync.window", "WindowManager")
 
 
 class Session(Wrapper[AsyncSession]):
     """A session of the account: a machine of its own, in the cloud or on the local engine.
 
     Sessions come from `AgentBay.create`, `AgentBay.session` and
-    `AgentBay.get`.
+    `AgentBay.get`. Methods that return a result tell a failure in it; only `info`, `get_link`
+    and those about labels raise it, as a `SessionError`.
 
     Example:
+        ```python
         with bay.session() as session:
             result = session.command.run("uname -a")
             print(result.output)
+        ```
     """
 
     def __init__(self, agent_bay: AgentBay, session_id: str) -> None:
@@ -346,9 +372,11 @@ class Session(Wrapper[AsyncSession]):
                 recording of a browser is uploaded without being asked for.
 
         Example:
+            ```python
             result = session.delete(sync_context=True)
             if result.sync_error:
                 print("not saved:", result.sync_error)
+            ```
         """
         return _bridge.call(self._impl.delete, sync_context)
 
@@ -391,8 +419,10 @@ class Session(Wrapper[AsyncSession]):
             SessionError: The session is gone, or the service refused.
 
         Example:
+            ```python
             info = session.info().data
             print(info.resource_url)
+            ```
         """
         return _bridge.call(self._impl.info)
 
@@ -419,8 +449,10 @@ class Session(Wrapper[AsyncSession]):
                 refused.
 
         Example:
+            ```python
             session.command.run("python3 -m http.server 30150 &")
             link = session.get_link(port=30150).data
+            ```
         """
         return _bridge.call(self._impl.get_link, protocol_type, port, options)
 
@@ -456,15 +488,18 @@ class Session(Wrapper[AsyncSession]):
             tool_name: Name of the tool, as `list_mcp_tools` gives it.
             args: Its arguments.
             read_timeout: Seconds to wait for the answer; the client's limit by default.
-            connect_timeout: Seconds to wait for the connection.
+            connect_timeout: Seconds to wait for the connection, within the other limit; 5 by
+                default where the call goes straight to the session.
             auto_gen_session: Let the service make a session when this one is gone.
 
         Returns:
             The tool's answer, as text, in `data`.
 
         Example:
+            ```python
             result = session.call_mcp_tool("shell", {"command": "ls", "timeout_ms": 1000})
             print(result.data)
+            ```
         """
         return _bridge.call(
             self._impl.call_mcp_tool,
@@ -489,7 +524,7 @@ class Session(Wrapper[AsyncSession]):
         )
 
     def get_status(self) -> SessionStatusResult:
-        """Tell the state of the session, also after it ended."""
+        """Tell the state of the session, such as ``RUNNING``; ``FINISH`` after it ended."""
         return _bridge.call(self._impl.get_status)
 
     async def get_status_async(self) -> SessionStatusResult:
@@ -527,6 +562,10 @@ class Session(Wrapper[AsyncSession]):
         Args:
             timeout: Seconds to wait.
             poll_interval: Longest time between two looks at the state, in seconds.
+
+        Returns:
+            The state in `status`. When the time was not enough, that which was seen last; the
+            session may still be frozen later.
         """
         return _bridge.call(self._impl.beta_pause, timeout, poll_interval)
 
@@ -542,6 +581,10 @@ class Session(Wrapper[AsyncSession]):
         Args:
             timeout: Seconds to wait.
             poll_interval: Longest time between two looks at the state, in seconds.
+
+        Returns:
+            The state in `status`. When the time was not enough, that which was seen last; the
+            session may still go on later.
         """
         return _bridge.call(self._impl.beta_resume, timeout, poll_interval)
 

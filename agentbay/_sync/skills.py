@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._async.skills import AsyncBetaSkillsService
+from .._deferred import hint
 from .._results.sessions import OperationResult
 from .._results.skills import SkillsMetadataResult
 from ..protocol.skills import (
@@ -16,6 +17,8 @@ from ._base import Wrapper, _bridge
 
 if TYPE_CHECKING:
     from .client import AgentBay
+else:
+    AgentBay = hint("agentbay._sync.client", "AgentBay")
 
 
 class BetaSkillsService(Wrapper[AsyncBetaSkillsService]):
@@ -25,8 +28,10 @@ class BetaSkillsService(Wrapper[AsyncBetaSkillsService]):
     with the context.
 
     Example:
+        ```python
         found = bay.beta_skills.get_metadata(skill_names=["pdf"])
         params = CreateSessionParams(load_skills=True, skill_names=["pdf"])
+        ```
     """
 
     def __init__(self, agent_bay: AgentBay, skills_root: str | None = None) -> None:
@@ -43,7 +48,7 @@ class BetaSkillsService(Wrapper[AsyncBetaSkillsService]):
         Args:
             image_id: Only skills of this image; plays no part for `skill_ids`.
             skill_names: Only skills of these names.
-            skill_ids: Only skills with these identifiers; goes without `skill_names`.
+            skill_ids: Only skills with these identifiers; cannot be given with `skill_names`.
 
         Raises:
             SkillsError: The service refused, or the arguments contradict each other (nothing
@@ -82,7 +87,9 @@ class BetaSkillsService(Wrapper[AsyncBetaSkillsService]):
                 ``skill_ids`` and ``path``.
 
         Example:
+            ```python
             bay.beta_skills.bind_context([ContextSkills(context.id, ["s-1"], "/skills")])
+            ```
         """
         return _bridge.call(self._impl.bind_context, items)
 

@@ -30,7 +30,15 @@ class UI(Wrapper[AsyncUI]):
     def swipe(
         self, start_x: int, start_y: int, end_x: int, end_y: int, duration_ms: int = 300
     ) -> BoolResult:
-        """Move a finger over the screen, within a time in milliseconds."""
+        """Move a finger over the screen.
+
+        Args:
+            start_x: Where it begins, in pixels from the left edge.
+            start_y: Where it begins, in pixels from the upper edge.
+            end_x: Where it ends.
+            end_y: Where it ends.
+            duration_ms: How long it takes, in milliseconds.
+        """
         return _bridge.call(self._impl.swipe, start_x, start_y, end_x, end_y, duration_ms)
 
     async def swipe_async(
@@ -50,8 +58,13 @@ class UI(Wrapper[AsyncUI]):
     def send_key(self, key: KeyCode | int) -> BoolResult:
         """Press a key of the device.
 
+        Args:
+            key: A `KeyCode`, or the number that Android gives to a key.
+
         Example:
+            ```python
             session.mobile.send_key(KeyCode.HOME)
+            ```
         """
         return _bridge.call(self._impl.send_key, key)
 

@@ -9,7 +9,10 @@ from ._base import Wrapper, _bridge
 
 
 class WindowManager(Wrapper[AsyncWindowManager]):
-    """Finds and changes the windows of a desktop; `session.computer` does the same."""
+    """Finds and changes the windows of a desktop; `session.computer` does the same.
+
+    A window goes by its `window_id`, which the lists of windows tell.
+    """
 
     def list_root_windows(self, timeout_ms: int = 3000) -> WindowListResult:
         """List the windows that are in no other one.
@@ -20,8 +23,10 @@ class WindowManager(Wrapper[AsyncWindowManager]):
             timeout_ms: How long the service may take, in milliseconds.
 
         Example:
+            ```python
             for window in session.computer.list_root_windows().unwrap():
                 print(window.window_id, window.title)
+            ```
         """
         return _bridge.call(self._impl.list_root_windows, timeout_ms)
 
@@ -94,7 +99,13 @@ class WindowManager(Wrapper[AsyncWindowManager]):
         return await self._impl.fullscreen_window(window_id)
 
     def resize_window(self, window_id: int, width: int, height: int) -> BoolResult:
-        """Change the size of a window, in pixels."""
+        """Change the size of a window.
+
+        Args:
+            window_id: Which window.
+            width: Its width in pixels.
+            height: Its height in pixels.
+        """
         return _bridge.call(self._impl.resize_window, window_id, width, height)
 
     async def resize_window_async(self, window_id: int, width: int, height: int) -> BoolResult:
@@ -130,7 +141,13 @@ class WindowManager(Wrapper[AsyncWindowManager]):
         return await self._impl.get_window_info(window_id)
 
     def move_window(self, window_id: int, x: int, y: int) -> BoolResult:
-        """Put the upper left corner of a window somewhere else, in pixels."""
+        """Put the upper left corner of a window somewhere else.
+
+        Args:
+            window_id: Which window.
+            x: Pixels from the left edge of the screen.
+            y: Pixels from the upper edge of the screen.
+        """
         return _bridge.call(self._impl.move_window, window_id, x, y)
 
     async def move_window_async(self, window_id: int, x: int, y: int) -> BoolResult:

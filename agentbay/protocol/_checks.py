@@ -20,7 +20,7 @@ class Choice(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
         known = ", ".join(cls)
-        raise InvalidInputError(f"{cls.__name__} is one of {known}, and not {value!r:.80}")
+        raise InvalidInputError(f"{cls.__name__} must be one of {known}, not {value!r:.80}")
 
 
 def check_labels(labels: object) -> dict[str, str]:
@@ -41,15 +41,26 @@ def check_labels(labels: object) -> dict[str, str]:
     return dict(cast(Mapping[str, str], labels))
 
 
-def check_limits(**limits: float | None) -> None:
+def check_limits(**limits: object) -> None:
     """Refuse times that nobody can wait; None stands for no time of the caller's.
 
     Raises:
-        InvalidInputError: One is not positive.
+        InvalidInputError: One is no number, or not positive.
     """
     for name, value in limits.items():
-        if value is not None and not value > 0:
-            raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r}")
+        if value is not None and (not isinstance(value, int | float) or not value > 0):
+            raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r:.80}")
+
+
+def as_dict(name: str, values: object) -> dict[str, Any]:
+    """Refuse what is not a mapping, such as a list of ``"NAME=value"``.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    if not isinstance(values, Mapping):
+        raise InvalidInputError(f"{name} must be a dictionary, not {values!r:.80}")
+    return dict(cast("Mapping[str, Any]", values))
 
 
 def check_port(port: object) -> int:

@@ -260,7 +260,9 @@ def _decode_object(kind: Any, data: Any, where: str) -> Any:
     arguments: dict[str, Any] = {}
     missing: list[str] = []
     for field in fields(kind):
-        raw = field.find(values)
+        raw = values.get(field.name)
+        if raw is None and field.also:
+            raw = field.find(values)
         if raw is None:
             if field.required:
                 missing.append(field.name)

@@ -29,7 +29,18 @@ def _or_empty(value: dict[str, Any] | None) -> dict[str, Any]:
 
 @attrs.frozen
 class BrowserNotifyMessage(Map):
-    """What a browser and its user tell each other while a page waits for one of them."""
+    """What a browser and its user tell each other while a page waits for one of them.
+
+    Attributes:
+        type: ``call-for-user`` for all that is known.
+        id: Number of the message; `send_takeover_done` takes it.
+        code: Why: 101 a captcha, 102 a login, 103 a payment, which the user has to do; 199 the
+            user is done; 201 and 202 the service begins and ends with a captcha, 301 and 302
+            with a login.
+        message: The same in words.
+        action: ``takeover``, ``takeoverdone``, ``pause`` or ``resume``.
+        extra_params: Further facts, such as ``max_wait_time`` in seconds.
+    """
 
     type: str | None = None
     id: int | None = None

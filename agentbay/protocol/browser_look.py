@@ -56,6 +56,10 @@ class BrowserFingerprint(Map):
 
 @attrs.define
 class BrowserFingerprintContext:
-    """The context that keeps the fingerprint of a browser from session to session."""
+    """The context that keeps the fingerprint of a browser from session to session.
+
+    Attributes:
+        fingerprint_context_id: Which context.
+    """
 
     fingerprint_context_id: str = attrs.field(validator=not_blank)

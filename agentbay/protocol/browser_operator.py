@@ -113,7 +113,7 @@ def _clip(_: object, __: attrs.Attribute[Any], value: object) -> None:
 
 def _limit(_: object, __: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (_is_number(value) and 0 < cast("float", value) < 1e9):
-        raise InvalidInputError(f"timeout must be a positive number, not {value!r}")
+        raise InvalidInputError(f"timeout must be a positive number of seconds, not {value!r}")
 
 
 def _is_number(value: object) -> bool:

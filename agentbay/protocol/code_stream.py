@@ -72,7 +72,13 @@ def _wrong(raw: object) -> Mapping[str, Any]:
 
 @attrs.frozen
 class StreamError:
-    """Why a run failed, as it is told while it goes on."""
+    """Why a run failed, as it is told while it goes on.
+
+    Attributes:
+        code: Name of the exception, or a code of the service.
+        message: What it says.
+        trace_id: Identifier for the service's support; empty when there is none.
+    """
 
     code: str = named(also=("name",), read=_reason, default="")
     message: str = named(also=("value",), read=_reason, default="")

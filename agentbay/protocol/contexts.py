@@ -77,7 +77,7 @@ class ContextStatusData(Camel):
         error_message: Why it failed; empty when it did not.
         status: ``Success``, ``Failed``, or a word for a transfer that still runs.
         start_time: When it began, in seconds since 1970.
-        finish_time: When it ended; 0 while it runs.
+        finish_time: When it ended, in seconds since 1970; 0 while it runs.
         task_type: ``upload`` or ``download``.
     """
 

@@ -139,7 +139,9 @@ class FingerprintFormat:
     """A fingerprint, and the headers that requests of the browser carry.
 
     Example:
+        ```python
         option = BrowserOption(fingerprint_format=FingerprintFormat.load(text))
+        ```
     """
 
     fingerprint: Fingerprint

@@ -81,7 +81,7 @@ def limit(timeout_ms: object, default: int) -> int:
     """
     value = timeout_ms or default
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
-        raise InvalidInputError(f"timeout_ms must be a positive number, not {timeout_ms!r}")
+        raise InvalidInputError(f"timeout_ms must be a positive whole number, not {timeout_ms!r}")
     return value
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from .._deferred import Deferred
 from ..errors import InvalidInputError
 from ._calls import Action, Content, Envelope, Paged
 from ._checks import check_labels, check_port
 from ._wire import Camel, Pascal, WireError, from_json, named, shape, to_json
-from .contexts import PersistenceItem
-from .extra_configs import ExtraConfigs
+
+if TYPE_CHECKING:
+    from . import contexts
+    from . import extra_configs as extras
+else:
+    # They are large, and most requests go without them.
+    contexts = Deferred("agentbay.protocol.contexts")
+    extras = Deferred("agentbay.protocol.extra_configs")
 
 DEFAULT_IMAGE = "linux_latest"
 
@@ -197,10 +204,12 @@ class CreateSession(Action[SessionData], action="CreateMcpSession", returns=Sess
 
     labels: dict[str, str] | None = named(json_text=True, default=None, validator=_labels)
     image_id: str | None = None
-    persistence_data_list: list[PersistenceItem] | None = named(json_text=True, default=None)
+    persistence_data_list: list[contexts.PersistenceItem] | None = named(
+        json_text=True, default=None
+    )
     mcp_policy_id: str | None = None
     vpc_resource: bool | None = None
-    extra_configs: ExtraConfigs | None = None
+    extra_configs: extras.ExtraConfigs | None = None
     login_region_id: str | None = None
     network_id: str | None = None
     enable_record: bool | None = None

@@ -69,7 +69,18 @@ class Policy(Camel):
 
 @attrs.define
 class UploadPolicy(Policy):
-    """How files leave a session for its context."""
+    """How files leave a session for its context.
+
+    Attributes:
+        auto_upload: Whether changes go into the context without being asked for.
+        upload_strategy: When they do.
+        upload_mode: Whether files are kept one by one, or as one archive.
+        archive_exclude_paths: Paths that are kept one by one beside an archive, relative to
+            the context.
+
+    Raises:
+        InvalidInputError: There is no such strategy or mode.
+    """
 
     auto_upload: bool = True
     upload_strategy: UploadStrategy = attrs.field(
@@ -86,7 +97,15 @@ class UploadPolicy(Policy):
 
 @attrs.define
 class DownloadPolicy(Policy):
-    """How files of a context enter a session."""
+    """How files of a context enter a session.
+
+    Attributes:
+        auto_download: Whether they do without being asked for.
+        download_strategy: When they do.
+
+    Raises:
+        InvalidInputError: There is no such strategy.
+    """
 
     auto_download: bool = True
     download_strategy: DownloadStrategy = attrs.field(
@@ -101,7 +120,11 @@ class DownloadPolicy(Policy):
 
 @attrs.define
 class DeletePolicy(Policy):
-    """Whether a file deleted in the session is deleted in the context too."""
+    """What happens in the context when a file is deleted in the session.
+
+    Attributes:
+        sync_local_file: Whether it is deleted there, too.
+    """
 
     sync_local_file: bool = True
 
@@ -114,7 +137,14 @@ class DeletePolicy(Policy):
 @renamed(extract_to_current_folder="extract_current_folder")
 @attrs.define
 class ExtractPolicy(Policy):
-    """What happens to archives that a context brings into a session."""
+    """What happens to archives that a context brings into a session.
+
+    Attributes:
+        extract: Whether they are unpacked.
+        delete_src_file: Whether an archive that was unpacked is deleted.
+        extract_current_folder: Whether the files go beside the archive, rather than into a
+            directory of its name.
+    """
 
     extract: bool = True
     delete_src_file: bool = True
@@ -128,7 +158,15 @@ class ExtractPolicy(Policy):
 
 @attrs.define
 class RecyclePolicy(Policy):
-    """How long which paths of a context are kept."""
+    """How long which paths of a context are kept.
+
+    Attributes:
+        lifecycle: How long.
+        paths: Which paths, relative to the context, without wildcards; ``""`` is everything.
+
+    Raises:
+        InvalidInputError: There is no such lifecycle, or a path holds a wildcard.
+    """
 
     lifecycle: Lifecycle = attrs.field(default=Lifecycle.LIFECYCLE_FOREVER, converter=Lifecycle)
     paths: list[str] = named(factory=lambda: [""])
@@ -144,7 +182,17 @@ class RecyclePolicy(Policy):
 
 @attrs.define
 class WhiteList(Policy):
-    """A path that takes part in syncing, relative to the context; "" is everything."""
+    """A path that takes part in syncing.
+
+    Attributes:
+        path: The path, relative to the context, with everything below it; ``""`` is all.
+        exclude_paths: Paths below it that take no part.
+        is_path_regex: Whether `path` is a regular expression.
+        is_exclude_regex: Whether `exclude_paths` are regular expressions.
+
+    Raises:
+        InvalidInputError: A path holds a wildcard, and is no regular expression.
+    """
 
     path: str = ""
     exclude_paths: list[str] = named(factory=list)
@@ -160,14 +208,22 @@ class WhiteList(Policy):
 
 @attrs.define
 class BWList(Policy):
-    """The paths that take part in syncing."""
+    """The paths that take part in syncing.
+
+    Attributes:
+        white_lists: The paths; an empty list restricts nothing.
+    """
 
     white_lists: list[WhiteList] = named(factory=list)
 
 
 @attrs.define
 class MappingPolicy(Policy):
-    """The path under which another operating system wrote the files."""
+    """The path under which another operating system wrote the files.
+
+    Attributes:
+        path: That path, as that system writes it; empty when no other one wrote any.
+    """
 
     path: str = ""
 
@@ -204,7 +260,20 @@ def _bw_list(value: BWList | WhiteList | list[WhiteList] | None) -> BWList:
 )
 @attrs.define
 class SyncPolicy(Policy):
-    """How a context follows a session."""
+    """How a context follows a session.
+
+    None stands for the default of a part.
+
+    Attributes:
+        upload_policy: How files leave the session.
+        download_policy: How they enter it.
+        delete_policy: What becomes of deleted files.
+        extract_policy: What becomes of archives.
+        recycle_policy: How long files are kept.
+        bw_list: The paths that take part, as a `BWList`, a `WhiteList` or a list of these; all
+            of them by default.
+        mapping_policy: Where another operating system had the files; None when all are of one.
+    """
 
     upload_policy: UploadPolicy = _or_default(UploadPolicy)
     download_policy: DownloadPolicy = _or_default(DownloadPolicy)

@@ -682,6 +682,9 @@ async def test_a_crash_is_noticed_and_said(session: AsyncSession) -> None:
     with pytest.raises(InvalidStatus) as caught:
         await in_page(url, lambda tools: tools.evaluate("1"))
     assert caught.value.response.status_code == 503
+    assert not session.browser.is_initialized()
+    assert await session.browser.initialize()
+    assert await look(await session.browser.get_endpoint_url(), "1 + 1", "about:blank") == 2
     await session.browser.destroy()
     assert await look(await started(session), "1 + 1", "about:blank") == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -121,6 +122,26 @@ async def test_a_page_token_that_is_not_one_is_refused(bay: AsyncAgentBay) -> No
     assert not (await bay.context.list(next_token="x")).success
 
 
+@pytest.mark.engine_only
+@pytest.mark.parametrize("page", [{"max_results": -1}, {"next_token": str(10**30)}])
+async def test_a_page_that_cannot_be_is_refused(bay: AsyncAgentBay, page: dict[str, Any]) -> None:
+    assert (await bay.context.list(**page)).code == "InvalidParameter"
+
+
+@pytest.mark.engine_only
+async def test_a_file_for_another_directory_is_told_where_files_go(
+    session: AsyncSession, tmp_path: Path
+) -> None:
+    local = tmp_path / "a.txt"
+    local.write_text("hello")
+    place = await session.file_system.get_file_transfer_context_path()
+
+    result = await session.file_system.upload_file(local, "/home/wuying/a.txt")
+
+    assert not result.success
+    assert str(place) in result.error_message
+
+
 async def test_a_renamed_context_keeps_its_id(bay: AsyncAgentBay, context: Context) -> None:
     name = _name()
 
@@ -165,6 +186,22 @@ async def test_files_persist_when_a_session_is_deleted_with_sync(
     assert result.success
     assert result.sync_error is None
     assert await _found(bay, context, "cat a.txt") == "hello 📏"
+
+
+@pytest.mark.engine_only
+async def test_what_a_session_sees_of_the_machine_is_not_saved(
+    bay: AsyncAgentBay, context: Context
+) -> None:
+    params = CreateSessionParams(context_syncs=[ContextSync(context.id, "/etc")])
+    async with bay.session(params, sync_context=True) as session:
+        machines = await shell(session, "awk '$6 ~ /^ro/ { print $5 }' /proc/self/mountinfo")
+        await session.file_system.write_file("/etc/mine.conf", "hello")
+
+    saved = {entry.file_path async for entry in bay.context.list_all_files(context.id, "/")}
+
+    assert "/mine.conf" in saved
+    assert {path for path in machines.split() if path.startswith("/etc/")}
+    assert not {f"/etc{path}" for path in saved} & set(machines.split())
 
 
 async def test_files_persist_when_a_session_is_just_deleted(
@@ -348,6 +385,9 @@ async def test_what_a_white_list_leaves_out_stays_in_the_context(
         (["/mnt/a", "/mnt/a"], "/mnt/a"),
         (["/mnt/a", "/mnt/b/../a"], "/mnt/a"),
         (["/mnt/a/b", "/mnt/a"], "/mnt/a"),
+        (["/usr/lib/mine"], "/usr is this machine's"),
+        (["/mnt/../bin"], "/bin is this machine's"),
+        (["/proc"], "/proc is this machine's"),
     ],
 )
 async def test_paths_that_cannot_be_used_are_refused_before_a_session_exists(

@@ -305,6 +305,7 @@ async def test_a_cancelled_create_leaves_no_session(bay: AsyncAgentBay, delay: f
         created.append((await bay.create(_labelled(suite="cancelled"))).unwrap())
     for session in created:  # the machine was faster than the delay
         await session.delete()
+    await bay.aclose()  # waits until what was cancelled is undone
 
     assert (await bay.list({"suite": "cancelled"})).session_ids == []
     assert session_directories() == before

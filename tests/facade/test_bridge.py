@@ -271,6 +271,57 @@ def test_shutdown_cancels_calls_of_other_threads() -> None:
     assert len(errors) == 1
 
 
+def test_the_collector_takes_no_call_that_waits() -> None:
+    started, log = threading.Event(), Log()
+
+    async def wait() -> None:
+        try:
+            started.set()
+            await anyio.Event().wait()  # nothing but the call knows of this event
+        finally:
+            log.append("ended")
+
+    def run() -> None:
+        with pytest.raises(RuntimeError, match="cancelled"):
+            _bridge.call(wait)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert started.wait(LIMIT)
+    _bridge.call(double, 1)  # by then the other call waits
+    gc.collect()
+    assert (log, thread.is_alive()) == ([], True)
+    _bridge.shutdown()
+    thread.join(LIMIT)
+    assert (log, thread.is_alive()) == (["ended"], False)
+
+
+def test_shutdown_and_calls_at_the_same_time_end_or_work() -> None:
+    """A call gets its result, or is told that it was cancelled or came too late."""
+    told: list[str] = []
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            try:
+                assert _bridge.call(double, 1) == 2
+            except RuntimeError as exc:
+                told.append(str(exc))
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(30):
+        _bridge.call(double, 1)
+        _bridge.shutdown()
+    stop.set()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert not [thread for thread in threads if thread.is_alive()]
+    words = ("the call was cancelled", "Event loop is closed", "the event loop of this blocking")
+    assert [text for text in told if not text.startswith(words)] == []
+
+
 # -- callbacks, iterators, context managers ----------------------------------------------------
 
 

@@ -232,8 +232,9 @@ class Sample:
         names = ["as_async", "call", "enter", "iterate", "mapped"]
         lines = [f"from agentbay._bridge import {name} as {name}" for name in names]
         (self.root / "_bridge.py").write_text("\n".join(lines) + "\n")
-        line = "from agentbay._deferred import Deferred as Deferred\n"
-        (self.root / "_deferred.py").write_text(line)
+        names = ["Deferred", "hint"]
+        lines = [f"from agentbay._deferred import {name} as {name}" for name in names]
+        (self.root / "_deferred.py").write_text("\n".join(lines) + "\n")
         base = Path(agentbay.__path__[0], "_sync", "_base.py").read_text()
         (self.target / "_base.py").write_text(base)
         for name, text in modules.items():

@@ -16,8 +16,8 @@ from agentbay._transport import ApiClient
 from agentbay.errors import AgentBayError, APIError, RequestTimeoutError, TransportError
 from agentbay.protocol.sessions import CallTool, GetSession
 
+from ..unit.pool_clients import certificates, trusting
 from ..unit.pool_service import PoolService, Talk, reply
-from ..unit.test_pool import certificates, trusting
 from .cases import ATTEMPTS, CASES, FEW, REQUEST_ID, SECRETS, Case, client_of, envelope
 from .faulty import Scene, Trouble, always, in_scene, reset, says, serving_all
 from .test_requests import shown

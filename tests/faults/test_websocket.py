@@ -198,29 +198,31 @@ async def _session(bay: Any, url: str) -> AsyncSession:
     return session
 
 
-async def _call(connection: Connection) -> None:
-    await connection.call(Greet(), timeout=_SOON)
+async def _call(connection: Connection, limit: float) -> None:
+    await connection.call(Greet(), timeout=limit)
 
 
-async def _stream(connection: Connection) -> None:
-    async with connection.stream(Count(), timeout=_SOON) as stream:
+async def _stream(connection: Connection, limit: float) -> None:
+    async with connection.stream(Count(), timeout=limit) as stream:
         async for _ in stream:
             pass
 
 
-async def _note(connection: Connection) -> None:
+async def _note(connection: Connection, limit: float) -> None:
     await connection.send(Note())
 
 
-async def _subscribe(connection: Connection) -> None:
-    with anyio.move_on_after(_SOON) as scope:
+async def _subscribe(connection: Connection, limit: float) -> None:
+    with anyio.move_on_after(limit) as scope:
         async with connection.subscribe("x"):
             return
     if scope.cancelled_caught:
         raise RequestTimeoutError("the test has a limit of its own")
 
 
-WAYS: dict[str, Callable[[Connection], Awaitable[None]]] = {
+Way = Callable[[Connection, float], Awaitable[None]]
+
+WAYS: dict[str, Way] = {
     "call": _call,
     "stream": _stream,
     "note": _note,
@@ -228,9 +230,7 @@ WAYS: dict[str, Callable[[Connection], Awaitable[None]]] = {
 }
 
 
-async def outcome(
-    fault: Fault, way: Callable[[Connection], Awaitable[None]]
-) -> tuple[AgentBayError, PoolService, PoolService]:
+async def outcome(fault: Fault, way: Way) -> tuple[AgentBayError, PoolService, PoolService]:
     """What becomes of it, at a server that has this trouble with every connection."""
     with (
         serving_all({"elsewhere": in_scene(says(b"{}"), Scene(b"", ""))}) as others,
@@ -241,7 +241,7 @@ async def outcome(
             session = await _session(bay, f"{service.url.replace('http', 'ws')}{PATH}")
             connection = await session._websocket()
             with anyio.fail_after(_HANGS), pytest.raises(AgentBayError) as caught:
-                await way(connection)
+                await way(connection, _SOON if fault.error is _LATE else 2 * _HANGS)
             with anyio.fail_after(_HANGS):
                 await session._disconnect()
         return caught.value, service, others["elsewhere"]
@@ -259,9 +259,10 @@ def check(error: AgentBayError, caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_websocket_that_is_not_opened(
     name: str, way: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentbay._async._websocket._SEND_LIMIT", _SOON)
     caplog.set_level(logging.DEBUG)
     fault = HANDSHAKES[name]
+    if fault.error is _LATE:
+        monkeypatch.setattr("agentbay._async._websocket._SEND_LIMIT", _SOON)
     error, service, elsewhere = await outcome(fault, WAYS[way])
     assert type(error) is fault.error
     if way != "subscribe" and isinstance(error, WsConnectionClosedError | _REFUSED):
@@ -292,8 +293,8 @@ async def test_a_stream_that_breaks_off_is_no_whole_one(end: str) -> None:
     trouble = _then(_event, _event, end=end)
     found: list[dict[str, Any]] = []
 
-    async def count(connection: Connection) -> None:
-        async with connection.stream(Count(), timeout=_HANGS) as stream:
+    async def count(connection: Connection, limit: float) -> None:
+        async with connection.stream(Count(), timeout=limit) as stream:
             async for event in stream:
                 found.append(event)  # noqa: PERF401 - kept when the loop fails
 

@@ -415,6 +415,30 @@ async def test_an_address_that_is_not_given_is_a_browser_error_with_its_facts() 
     assert (caught.value.code, caught.value.request_id) == ("X", "r-1")
 
 
+@pytest.mark.parametrize("code", ["BrowserEnded", "BrowserNotStarted"])
+async def test_a_browser_that_ended_by_itself_can_be_initialized_again(code: str) -> None:
+    gone = {"RequestId": "r-1", "Success": False, "Code": code, "Message": "it ended: signal 9"}
+    answers = [httpx.Response(409, json=gone), httpx.Response(409, json=gone), ok({"Url": URL})]
+    service, browser = _browser(GetCdpLink=lambda: answers.pop(0))
+    await browser.initialize()
+    for _ in range(2):
+        with pytest.raises(BrowserError, match="signal 9"):
+            await browser.get_endpoint_url()
+        assert not browser.is_initialized()
+    assert await browser.initialize()
+    assert await browser.get_endpoint_url() == URL
+    assert service.actions.count("InitBrowser") == 2
+
+
+async def test_a_failure_that_says_nothing_of_the_browser_leaves_it_initialized() -> None:
+    service, browser = _browser(GetCdpLink=lambda: httpx.Response(403, json={"Code": "X"}))
+    await browser.initialize()
+    with pytest.raises(BrowserError):
+        await browser.get_endpoint_url()
+    assert await browser.initialize()
+    assert service.actions.count("InitBrowser") == 1
+
+
 async def test_a_private_network_reaches_the_port_of_the_browser() -> None:
     data = {"SessionId": "s-1", "VpcResource": True, "NetworkInterfaceIp": "10.0.0.7"}
     service = Service(by_action({**REPLIES, "GetSession": lambda: ok(data)}))

@@ -286,9 +286,10 @@ async def test_no_picture_is_an_error(text: str) -> None:
         await working(screenshot=text)[1].screenshot()
 
 
-async def test_a_picture_that_is_none_is_an_error_for_those_who_want_its_bytes() -> None:
+@pytest.mark.parametrize("text", ["too busy!", "beschäftigt"])
+async def test_a_picture_that_is_none_is_an_error_for_those_who_want_its_bytes(text: str) -> None:
     with pytest.raises(BrowserError, match="no picture"):
-        await working(screenshot="too busy!")[1].screenshot_bytes()
+        await working(screenshot=text)[1].screenshot_bytes()
 
 
 @pytest.mark.parametrize(
@@ -471,6 +472,16 @@ async def test_a_dead_task_is_reported_with_what_its_service_said(question: str,
         await TASKS[question](operator)
     assert not isinstance(caught.value, BrowserTimeoutError)
     assert len(service.sent) == 1 + most
+
+
+@pytest.mark.parametrize("question", TASKS)
+async def test_a_task_that_dies_on_the_way_is_reported_soon(question: str) -> None:
+    # Its tool told that the task goes on, so that a refusal means something else.
+    answers: list[Answer] = ["", "", *[refusal("no task t-1")] * 20]
+    service, operator = working(**{question: answers})
+    with pytest.raises(BrowserError, match="no task t-1"):
+        await TASKS[question](operator)
+    assert len(service.sent) == 1 + 2 + 5
 
 
 @pytest.mark.parametrize("text", ["soon", "5", "{", '{"is_done":[]}'])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -34,7 +35,8 @@ class Account(httpx.AsyncBaseTransport):
     """Sessions with their labels, behind a network that loses replies.
 
     Each fault in `lost` takes the place of the reply to a create that was carried out, each one
-    in `refused` that of one that was not.
+    in `refused` that of one that was not. Creates are answered after a delay, and when the gate
+    is open. The first looks at the list, as many as `unseen` says, do not show any sessions.
     """
 
     def __init__(self) -> None:
@@ -43,7 +45,10 @@ class Account(httpx.AsyncBaseTransport):
         self.refused: list[Fault] = []
         self.actions: list[str] = []
         self.delay = 0.0
+        self.gate: anyio.Event | None = None
+        self.unseen = 0
         self.made = 0
+        self.closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         sent = Sent.read(str(request.url), (await request.aread()).decode())
@@ -61,10 +66,15 @@ class Account(httpx.AsyncBaseTransport):
         self.made += 1
         self.sessions[name := f"s-{self.made}"] = json.loads(asked.get("Labels", "{}"))
         await anyio.sleep(self.delay)
+        if self.gate is not None:
+            await self.gate.wait()
         return self.lost.pop(0)(request) if self.lost else ok({"SessionId": name})
 
     async def ListSession(self, _: httpx.Request, asked: dict[str, str]) -> httpx.Response:  # noqa: N802
         wanted = json.loads(asked["Labels"]).items()
+        if self.unseen:
+            self.unseen -= 1
+            return ok([], NextToken="")
         found = [name for name, labels in self.sessions.items() if wanted <= labels.items()]
         return ok([{"SessionId": name} for name in found], NextToken="")
 
@@ -77,6 +87,9 @@ class Account(httpx.AsyncBaseTransport):
     async def SetLabel(self, _: httpx.Request, asked: dict[str, str]) -> httpx.Response:  # noqa: N802
         self.sessions[asked["SessionId"]] = json.loads(asked["Labels"])
         return ok()
+
+    async def aclose(self) -> None:
+        self.closed = True
 
     async def ReleaseMcpSession(self, _: httpx.Request, asked: dict[str, str]) -> httpx.Response:  # noqa: N802
         del self.sessions[asked["SessionId"]]
@@ -157,6 +170,7 @@ async def test_a_create_that_takes_too_long_leaves_no_session() -> None:
     service.delay = 30
     result = await bay.create()
     assert isinstance(result.error, RequestTimeoutError)
+    await bay.aclose()
     assert (service.made, service.sessions) == (1, {})
 
 
@@ -169,18 +183,139 @@ async def test_a_cancelled_create_leaves_no_session(delay: float) -> None:
         while not service.made:
             await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
+    await bay.aclose()
     assert (service.made, service.sessions) == (1, {})
 
 
 async def test_a_cancelled_create_does_not_wait_long_for_its_reply(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agentbay._async._creating._GRACE", 0.05)
+    monkeypatch.setattr("agentbay._async._clean_ups._GRACE", 0.05)
     service, bay = account()
     service.delay = 60
     with anyio.fail_after(10), anyio.move_on_after(0.05) as scope:
         await bay.create()
     assert scope.cancelled_caught
+    await bay.aclose()
+    assert (service.made, service.sessions) == (1, {})
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with anyio.fail_after(10):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_cancelled_caller_goes_on_while_the_service_is_busy() -> None:
+    service, bay = account()
+    service.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bay.create)
+        await until(lambda: service.made)
+        tasks.cancel_scope.cancel()
+    assert list(service.sessions) == ["s-1"]
+    service.gate.set()
+    await until(lambda: not service.sessions)
+    # The request was not broken off, so there was nothing to look for.
+    assert service.actions == ["CreateMcpSession", "ReleaseMcpSession"]
+
+
+async def test_a_deadline_is_told_while_the_service_is_busy() -> None:
+    service, bay = account()
+    service.gate = anyio.Event()
+    with anyio.fail_after(10), bay.deadline(0.1):
+        result = await bay.create()
+    assert isinstance(result.error, RequestTimeoutError)
+    assert result.error.sent
+    assert list(service.sessions) == ["s-1"]
+    service.gate.set()
+    await bay.aclose()
+    assert service.sessions == {}
+
+
+async def test_after_a_deadline_nothing_is_sent() -> None:
+    service, bay = account()
+    with bay.deadline(0):
+        result = await bay.create()
+    await bay.aclose()
+    assert isinstance(result.error, RequestTimeoutError)
+    assert not result.error.sent
+    assert service.actions == []
+
+
+async def test_a_session_that_appears_late_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentbay._async._creating._LOOKS", (0.0, 0.0, 0.0))
+    service, bay = account(timeout=0.1)
+    service.delay, service.unseen = 30, 2
+    assert isinstance((await bay.create()).error, RequestTimeoutError)
+    await bay.aclose()
+    assert (service.made, service.sessions) == (1, {})
+
+
+async def test_the_place_of_a_cancelled_create_is_free_when_its_session_is_gone() -> None:
+    service, bay = account(max_sessions=1)
+    service.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bay.create)
+        await until(lambda: service.made)
+        tasks.cancel_scope.cancel()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bay.create)
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        assert service.made == 1
+        service.gate.set()
+    assert list(service.sessions) == ["s-2"]
+
+
+async def test_a_cancelled_close_still_cleans_up_and_closes() -> None:
+    service, bay = account()
+    service.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bay.create)
+        await until(lambda: service.made)
+        tasks.cancel_scope.cancel()
+    with anyio.fail_after(5), anyio.move_on_after(0.02) as scope:
+        await bay.aclose()
+    assert scope.cancelled_caught
+    assert not service.closed
+    service.gate.set()
+    await until(lambda: service.closed)
+    assert service.sessions == {}
+
+
+async def test_closing_does_not_wait_for_a_create_that_somebody_waits_for() -> None:
+    service, bay = account()
+    service.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bay.create)
+        await until(lambda: service.made)
+        with anyio.fail_after(5):
+            await bay.aclose()
+        assert list(service.sessions) == ["s-1"]
+        tasks.cancel_scope.cancel()
+    service.gate.set()
+    await bay.aclose()
+    assert service.sessions == {}
+
+
+@pytest.mark.parametrize(
+    ("backend", "cancel"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")]
+)
+def test_an_event_loop_that_ends_leaves_no_session(backend: str, cancel: str) -> None:
+    service, bay = account()
+    service.delay = 0.2
+
+    async def main() -> None:
+        if cancel == "task":
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(bay.create(), 0.05)
+        else:
+            with anyio.move_on_after(0.05):
+                await bay.create()
+        assert list(service.sessions) == ["s-1"]
+
+    anyio.run(main, backend=backend)
     assert (service.made, service.sessions) == (1, {})
 
 
@@ -195,6 +330,7 @@ async def test_a_session_that_cannot_be_cleaned_up_is_told_in_the_log(
 
     setattr(service, "ListSession", broken)  # noqa: B010
     await bay.create()
+    await bay.aclose()
     assert [record.levelno for record in caplog.records if "may be left" in record.message] == [
         logging.WARNING
     ]

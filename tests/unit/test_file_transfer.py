@@ -967,6 +967,37 @@ async def test_an_upload_that_is_stored_with_another_hash_is_an_error(local: Pat
     assert cloud.actions.count("SyncContext") == 1  # the session does not get it
 
 
+class Hasty(httpx.AsyncBaseTransport):
+    """A store that says yes when it has read so many pieces."""
+
+    def __init__(self, pieces: int) -> None:
+        self.pieces = pieces
+        self.cloud = Cloud()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if "x-acs-action" in request.headers:
+            return await self.cloud.handle_async_request(request)
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        pieces = aiter(request.stream)
+        for _ in range(self.pieces):
+            await anext(pieces, b"")
+        return httpx.Response(200)
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 2])
+async def test_a_store_that_says_yes_before_it_has_the_file_is_not_believed(
+    pieces: int, local: Path
+) -> None:
+    hasty = Hasty(pieces)
+    files = session_of(hasty, retry=AT_ONCE).file_system
+    result = await files.upload_file(local, FAR, **QUICK)
+    assert result.success is (pieces == 2)  # the second is the end
+    assert (type(result.error), result.bytes_sent) == (
+        (type(None), 11) if pieces == 2 else (FileTransferError, 0)
+    )
+    assert ("SyncContext" in hasty.cloud.actions) is (pieces == 2)
+
+
 class Stuck(httpx.AsyncBaseTransport):
     """A store that never answers."""
 

@@ -210,7 +210,7 @@ async def test_parameters_can_be_changed_after_they_are_made() -> None:
 
 def test_a_change_is_checked_as_at_the_beginning() -> None:
     policy, params = UploadPolicy(), CreateSessionParams()
-    with pytest.raises(InvalidInputError, match="UploadMode is one of"):
+    with pytest.raises(InvalidInputError, match="UploadMode must be one of"):
         policy.upload_mode = "nonsense"  # type: ignore[assignment]  # on purpose
     params.labels = {"": "b"}
     with pytest.raises(InvalidInputError, match="label"):

@@ -12,7 +12,7 @@ import pytest
 
 from agentbay._async import _process_scripts as scripts
 from agentbay._async.process import AsyncProcessHandle, attach, start
-from agentbay.errors import AgentBayError, CommandError, ProcessError
+from agentbay.errors import AgentBayError, CommandError, ProcessError, RequestTimeoutError
 
 from .service import Service, session_of, tool_says
 
@@ -131,9 +131,64 @@ async def test_a_start_that_is_given_up_ends_the_process() -> None:
         raise httpx.ReadError("gone")
 
     service = Service(broken)
-    with anyio.fail_after(5), pytest.raises(AgentBayError):
-        await start(session_of(service), "make")
+    session = session_of(service)
+    with anyio.fail_after(5):
+        with pytest.raises(AgentBayError):
+            await start(session, "make")
+        await session.agent_bay.aclose()
     assert _words(service)[2] == scripts.SIGNAL
+
+
+class Slow(Service):
+    """A session that answers to a start when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: _later("sent 77"))
+        self.asked, self.let = anyio.Event(), anyio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        if _words(self)[2] == scripts.START:
+            self.asked.set()
+            await self.let.wait()
+        return response
+
+
+async def test_a_start_that_is_cancelled_goes_on_at_once_and_ends_the_process() -> None:
+    service = Slow()
+    session = session_of(service)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start, session, "make")
+            await service.asked.wait()
+            tasks.cancel_scope.cancel()
+        # A process that the session has yet to start would outlive a signal that came before it.
+        assert len(service.sent) == 1
+        service.let.set()
+        await session.agent_bay.aclose()
+    assert _words(service)[2] == scripts.SIGNAL
+
+
+async def test_a_start_that_is_out_of_time_tells_so_at_once_and_ends_the_process() -> None:
+    service = Slow()
+    session = session_of(service)
+    with anyio.fail_after(5):
+        with session.agent_bay.deadline(0.1), pytest.raises(RequestTimeoutError) as caught:
+            await start(session, "make")
+        assert caught.value.sent
+        service.let.set()
+        await session.agent_bay.aclose()
+    assert _words(service)[2] == scripts.SIGNAL
+
+
+async def test_a_start_after_the_deadline_sends_nothing() -> None:
+    service = Service(lambda _: _later("77"))
+    session = session_of(service)
+    with session.agent_bay.deadline(0), pytest.raises(RequestTimeoutError) as caught:
+        await start(session, "make")
+    await session.agent_bay.aclose()
+    assert not caught.value.sent
+    assert service.sent == []
 
 
 def test_a_process_shows_what_it_is() -> None:

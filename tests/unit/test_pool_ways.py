@@ -1,0 +1,153 @@
+"""Ways around the connections of the client, and the one to them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import respx
+
+from agentbay import AsyncAgentBay, AsyncSession
+from agentbay._pool import _dialing
+from agentbay._pool._proxies import proxies
+from agentbay._pool._stock import StockTransport
+from agentbay._pool._tls import Tls
+from agentbay._pool.transport import carriers, most_connections
+
+from .pool_clients import client_of, no_proxy
+from .pool_service import answer, serving
+from .service import KEY
+
+# The fixtures of these tests.
+__all__ = ["no_proxy"]
+
+# httpx leaves generators behind when a call is cancelled, which trio reports.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+
+with_own_pool = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+ENVIRONMENTS = [
+    {},
+    {"http": "http://p:1"},
+    {"https": "p:2", "all": "socks5://p:3"},
+    {"all": "http://p:4", "no": "localhost, .example.com,10.0.0.1,::1,https://x.test,10.0.0.0/8"},
+    {"all": "http://p:5", "no": "a.test,*"},
+    {"http": "", "all": "http://p:6", "no": ""},
+]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_proxies_are_those_that_httpx_takes(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from httpx import _utils
+
+    monkeypatch.setattr(_utils, "getproxies", lambda: environment)
+    assert proxies(environment) == _utils.get_environment_proxies()
+
+
+async def test_the_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as service, serving() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        async with httpx.AsyncClient(**carriers(True), timeout=20) as client:
+            await client.get("http://service.invalid/far")
+            await client.get(service.url)
+    assert proxy.requests[0].startswith(b"GET http://service.invalid/far HTTP/1.1")
+    assert (len(proxy.requests), len(service.requests)) == (1, 1)
+
+
+@pytest.mark.parametrize("using", ["httpx", "httpcore"])
+async def test_respx_intercepts_in_both_of_its_modes(using: str) -> None:
+    with serving(answer) as service:
+        async with client_of() as client:
+            await client.get(service.url)
+            async with respx.mock(using=using) as router:
+                route = router.get(service.url).respond(text="mocked")
+                assert (await client.get(service.url)).text == "mocked"
+                assert route.call_count == 1
+            assert (await client.get(service.url)).text == "ok"
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("using", ["httpx", "httpcore"])
+async def test_respx_intercepts_the_calls_of_a_session_in_both_modes(using: str) -> None:
+    async with respx.mock(using=using) as router:
+        route = router.post("https://service.test/", data__contains={"SessionId": "s-1"})
+        route.respond(json={"RequestId": "mocked", "Data": {"Labels": "{}"}})
+        async with AsyncAgentBay(KEY, endpoint="service.test") as bay:
+            assert (await AsyncSession(bay, "s-1").get_labels()).request_id == "mocked"
+
+
+async def test_shards_carry_many_calls_and_stay_small() -> None:
+    with serving() as service:
+        transport = StockTransport(Tls(), most=64)
+        async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+            for _ in range(2):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(100):
+                        tasks.start_soon(client.get, service.url)
+            assert len(transport._shards) == 8
+            assert {shard.load for shard in transport._shards} == {0}
+            assert len(transport._roomy) == 8
+            with anyio.move_on_after(0):
+                await client.get(service.url)
+            assert {shard.load for shard in transport._shards} == {0}
+    assert service.connections <= 64
+
+
+async def test_a_host_with_two_addresses_is_reached_at_the_one_that_answers() -> None:
+    with serving() as service:
+        async with client_of() as client:
+            response = await client.get(f"http://localhost:{service.port}/")
+    assert response.content == b"ok"
+
+
+@with_own_pool
+async def test_the_first_address_that_answers_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as refused, serving() as service:
+        refused.bind(("127.0.0.1", 0))
+        addresses = [refused.getsockname(), ("127.0.0.1", service.port)]
+
+        async def resolve(*_: object) -> Any:
+            return [(socket.AF_INET, address) for address in addresses]
+
+        monkeypatch.setattr(_dialing, "_resolve", resolve)
+        opened = await _dialing.dial(loop, "any", 1)
+        with opened:
+            assert opened.getpeername() == ("127.0.0.1", service.port)
+        addresses[1] = addresses[0]
+        with pytest.raises(ConnectionRefusedError):
+            await _dialing.dial(loop, "any", 1)
+
+
+def test_connections_leave_some_of_the_files_that_the_system_allows() -> None:
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert 0 < most_connections() <= min(1000, files)
+
+
+def test_a_call_loads_no_more_than_it_needs() -> None:
+    code = """
+import asyncio, sys
+from agentbay import AgentBay, AsyncAgentBay
+assert not {"agentbay._pool", "h11", "httpcore"} & set(sys.modules)
+async def main():
+    async with AsyncAgentBay("akm-x", endpoint=sys.argv[1]) as bay:
+        await bay.list()
+asyncio.run(main())
+assert "agentbay._pool.transport" in sys.modules
+assert not {"httpcore", "trio"} & set(sys.modules)
+"""
+    with serving() as service:
+        subprocess.run([sys.executable, "-c", code, service.url], check=True, timeout=60)
+    assert service.heads
