@@ -423,7 +423,7 @@ async def test_a_session_whose_context_cannot_be_brought_in_is_not_kept(
     before = session_directories()
 
     result = await bay.create(
-        CreateSessionParams(context_syncs=[ContextSync(context.id, "/usr/nowhere")])
+        CreateSessionParams(context_syncs=[ContextSync(context.id, "/run/agentbay/guest/nowhere")])
     )
 
     assert not result.success

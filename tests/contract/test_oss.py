@@ -132,7 +132,7 @@ async def test_buckets_need_credentials_first(bay: AsyncAgentBay) -> None:
         result = await session.oss.upload("bucket", "a", "/etc/passwd")
 
     assert isinstance(result.error, OssError)
-    assert "oss_env_init" in result.error_message
+    assert "session.oss.env_init" in result.error_message
 
 
 @pytest.mark.embedded_only

@@ -537,6 +537,9 @@ async def test_an_answer_that_comes_late_is_dropped(service: WsService) -> None:
     connection = await connect(service)
     with pytest.raises(RequestTimeoutError):
         await connection.call(Greet(), timeout=0.1)
+    with anyio.fail_after(10):
+        while not late:  # noqa: ASYNC110 - the service's thread makes it true
+            await anyio.sleep(0.01)
     service.answer = in_turn(lambda _: greeting(late[0]), greeting)
     assert (await connection.call(Greet("me"))).value.text == "hello me"
 
