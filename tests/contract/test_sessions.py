@@ -196,7 +196,11 @@ async def test_a_deleted_session_leaves_no_process_and_no_directory(bay: AsyncAg
     session = (await bay.create()).unwrap()
     marker = f"4242.{time.time_ns()}"
     await shell(session, f"sleep {marker} & (setsid sleep {marker} &) ; true")
-    assert len(processes_with(marker)) == 2
+
+    async def both_run() -> bool:
+        return len(processes_with(marker)) == 2
+
+    await until(both_run)
     assert session.session_id in session_directories()
 
     assert (await session.delete()).success

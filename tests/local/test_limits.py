@@ -139,6 +139,11 @@ async def test_freezing_reaches_every_process_and_only_those_of_the_session(
     marker = f"4244.{time.time_ns()}"
     outside = await anyio.open_process(["sleep", f"{marker}"])
     await run(sandbox, f"sleep {marker} & (setsid sleep {marker} > /dev/null 2>&1 &)")
+
+    async def both_run() -> bool:
+        return len(processes_with(marker)) == 3
+
+    await until(both_run)
     inside = [pid for pid in processes_with(marker) if pid != outside.pid]
     assert len(inside) == 2
 
