@@ -177,7 +177,7 @@ class _Hold(Generic[T]):
             self.value.put(value)
             try:
                 await self._left.wait()
-            except BaseException:  # cancelled too
+            except BaseException:  # cancelled too: what was entered is left, whatever stopped it
                 # Interrupted before the body ran, or the program ends in the middle of it.
                 _shield(scope)
                 await self._manager.__aexit__(*sys.exc_info())

@@ -71,9 +71,7 @@ def _report() -> None:
     left = [session_id for session_id, process in _open.items() if process == os.getpid()]
     if left:
         _log.warning(
-            "%d sessions were created and not deleted, and go on running: %s",
-            len(left),
-            ", ".join(left),
+            "sessions that were created and not deleted go on running: %s", ", ".join(left)
         )
     if lost := len(_clean_ups()):
         _log.warning("something may be left: %d clean-ups were not done", lost)

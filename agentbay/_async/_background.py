@@ -67,7 +67,7 @@ async def _on_trio_guarded(func: Callable[[], Awaitable[object]]) -> None:
         await _guarded(func)
     except cancelled:
         raise
-    except BaseExceptionGroup as group:
+    except BaseExceptionGroup as group:  # what leaves a system task ends the whole run
         _, others = group.split(cancelled)
         if others is not None:
             _log.error("a task in the background failed", exc_info=others)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from . import _clean_ups as clean_ups
     from . import _creating as creating
     from . import _creation as creation
+    from . import lifecycle
     from .beta import AsyncBetaNamespace
     from .context import AsyncContextService
     from .network import AsyncBetaNetworkService
@@ -51,6 +52,7 @@ else:
     clean_ups = Deferred("agentbay._async._clean_ups")
     creating = Deferred("agentbay._async._creating")
     creation = Deferred("agentbay._async._creation")
+    lifecycle = Deferred("agentbay._async.lifecycle")
     httpx = Deferred("httpx")
     RetryPolicy = hint("agentbay._retry", "RetryPolicy")
     ListSessionParams = hint("agentbay._params.listing", "ListSessionParams")
@@ -254,10 +256,9 @@ class AsyncAgentBay:
         session._adopt(reply.value)
         return SessionResult(reply.request_id, True, session)
 
-    @reported(DeleteResult)
     async def delete(self, session: AsyncSession, sync_context: bool = False) -> DeleteResult:
         """End a session; see `AsyncSession.delete`."""
-        return await session.delete(sync_context)
+        return await lifecycle.end(session, sync_context)
 
     async def list_all(
         self,
@@ -343,13 +344,13 @@ class AsyncAgentBay:
         self, session: AsyncSession, timeout: float = 600, poll_interval: float = 2.0
     ) -> SessionPauseResult:
         """Freeze a session; see `AsyncSession.beta_pause`."""
-        return await session.beta_pause(timeout, poll_interval)
+        return await lifecycle.pause(session, timeout, poll_interval)
 
     async def beta_resume(
         self, session: AsyncSession, timeout: float = 600, poll_interval: float = 2.0
     ) -> SessionResumeResult:
         """Let a paused session go on; see `AsyncSession.beta_resume`."""
-        return await session.beta_resume(timeout, poll_interval)
+        return await lifecycle.resume(session, timeout, poll_interval)
 
     pause = beta_pause
     resume = beta_resume

@@ -23,6 +23,7 @@ from .._results.sessions import DeleteResult, McpTool, OperationResult
 from ..errors import (
     AgentBayError,
     APIError,
+    InvalidInputError,
     ProtocolError,
     RateLimitError,
     SessionError,
@@ -34,6 +35,7 @@ from ..protocol._calls import Action
 from ..protocol._checks import check_limits
 from ..protocol._wire import WireError, from_json
 from ..protocol.metrics import GetMetrics
+from ._session_core import SessionCore
 
 if TYPE_CHECKING:
     from .session import AsyncSession
@@ -61,6 +63,7 @@ async def end(session: AsyncSession, sync_context: bool) -> DeleteResult:
         session: Which session.
         sync_context: Upload its contexts first, and wait for that.
     """
+    _check(session)
     sync_error = await _sync_before_end(session, sync_context)
     try:
         request_id = await _release(session)
@@ -85,6 +88,7 @@ async def pause(
         timeout: Seconds to wait.
         poll_interval: Seconds between two looks at the state; the first ones come sooner.
     """
+    _check(session)
     check_limits(timeout=timeout, poll_interval=poll_interval)
     reply = await session.get_client().send(actions.PauseSession(session.session_id))
     await _until(session, "PAUSED", timeout, poll_interval, reply.request_id)
@@ -104,11 +108,19 @@ async def resume(
         timeout: Seconds to wait.
         poll_interval: Seconds between two looks at the state; the first ones come sooner.
     """
+    _check(session)
     check_limits(timeout=timeout, poll_interval=poll_interval)
     reply = await session.get_client().send(actions.ResumeSession(session.session_id))
     data = await _until(session, "RUNNING", timeout, poll_interval, reply.request_id)
     _renew(session, data)
     return SessionResumeResult(reply.request_id, True, "RUNNING")
+
+
+def _check(session: object) -> None:
+    if not isinstance(session, SessionCore):
+        raise InvalidInputError(
+            f"session must be a session, not {session!r:.80}: `get` finds one by its identifier"
+        )
 
 
 @reported(OperationResult[None])

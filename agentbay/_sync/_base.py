@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from .._deferred import Deferred
 
@@ -13,6 +13,11 @@ else:
     _bridge = Deferred(f"{__package__.removesuffix('._sync')}._bridge")
 
 A = TypeVar("A")
+
+
+def async_of(value: Wrapper[A]) -> A:
+    """What a blocking object stands for; anything else as it is, for the method to refuse."""
+    return cast("A", getattr(value, "_impl", value))
 
 
 class Wrapper(Generic[A]):

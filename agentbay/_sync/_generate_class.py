@@ -45,7 +45,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cached_property
 from typing import Self, assert_never, cast, overload
 from .._async._page_target import page_target
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 """
 SPECIAL = {"__init__", "__aenter__", "__aexit__", "__aiter__"}
 STREAMS = {"AsyncIterator", "AsyncGenerator", "AsyncIterable"}
@@ -353,7 +353,7 @@ class Class:
         node, optional = strip_none(arg.annotation)
         tail, guard = (" | None", f"None if {arg.arg} is None else ") if optional else ("", "")
         if isinstance(node, ast.Name) and node.id in self.classes:
-            return f"{self.classes[node.id]}{tail}", f"{guard}{arg.arg}._impl"
+            return f"{self.classes[node.id]}{tail}", f"{guard}async_of({arg.arg})"
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Callable" and not twin:
             takes, gives = node.slice.elts if isinstance(node.slice, ast.Tuple) else (None, None)
             # An async caller may give a plain function as well: Awaitable[X] | X.

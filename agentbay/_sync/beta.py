@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._async.beta import AsyncBetaNamespace
 from .._deferred import hint
-from ._base import Wrapper
+from ._base import Wrapper, async_of
 
 if TYPE_CHECKING:
     from .client import AgentBay
@@ -23,7 +23,7 @@ class BetaNamespace(Wrapper[AsyncBetaNamespace]):
     """What the service offers without promising to keep it: `bay.beta`."""
 
     def __init__(self, agent_bay: AgentBay) -> None:
-        self._impl = AsyncBetaNamespace(agent_bay._impl)
+        self._impl = AsyncBetaNamespace(async_of(agent_bay))
 
     @cached_property
     def skills(self) -> BetaSkillsService:

@@ -10,7 +10,7 @@ from .._async.browser_operator import AsyncBrowserOperator
 from .._deferred import hint
 from .._params.browser_operator import ActOptions, ExtractOptions, ObserveOptions, T
 from .._results.browser_operator import ActResult, ObserveResult
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 
 if TYPE_CHECKING:
     from .browser import Browser
@@ -40,7 +40,7 @@ class BrowserOperator(Wrapper[AsyncBrowserOperator]):
     """
 
     def __init__(self, session: Session, browser: Browser) -> None:
-        self._impl = AsyncBrowserOperator(session._impl, browser._impl)
+        self._impl = AsyncBrowserOperator(async_of(session), async_of(browser))
 
     def navigate(self, url: str) -> str:
         """Open an address.

@@ -21,7 +21,7 @@ from .._deadline import Deadline
 from .._deferred import Deferred, hint
 from .._params import CreateSessionParams
 from .._results.sessions import DeleteResult, SessionId, SessionListResult, SessionResult
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 from .session import Session
 
 if TYPE_CHECKING:
@@ -234,11 +234,11 @@ class AgentBay(Wrapper[AsyncAgentBay]):
 
     def delete(self, session: Session, sync_context: bool = False) -> DeleteResult:
         """End a session; see `Session.delete`."""
-        return _bridge.call(self._impl.delete, session._impl, sync_context)
+        return _bridge.call(self._impl.delete, async_of(session), sync_context)
 
     async def delete_async(self, session: Session, sync_context: bool = False) -> DeleteResult:
         """Awaitable twin of `delete`, on the caller's event loop."""
-        return await self._impl.delete(session._impl, sync_context)
+        return await self._impl.delete(async_of(session), sync_context)
 
     def list_all(
         self,
@@ -342,25 +342,25 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         self, session: Session, timeout: float = 600, poll_interval: float = 2.0
     ) -> SessionPauseResult:
         """Freeze a session; see `Session.beta_pause`."""
-        return _bridge.call(self._impl.beta_pause, session._impl, timeout, poll_interval)
+        return _bridge.call(self._impl.beta_pause, async_of(session), timeout, poll_interval)
 
     async def beta_pause_async(
         self, session: Session, timeout: float = 600, poll_interval: float = 2.0
     ) -> SessionPauseResult:
         """Awaitable twin of `beta_pause`, on the caller's event loop."""
-        return await self._impl.beta_pause(session._impl, timeout, poll_interval)
+        return await self._impl.beta_pause(async_of(session), timeout, poll_interval)
 
     def beta_resume(
         self, session: Session, timeout: float = 600, poll_interval: float = 2.0
     ) -> SessionResumeResult:
         """Let a paused session go on; see `Session.beta_resume`."""
-        return _bridge.call(self._impl.beta_resume, session._impl, timeout, poll_interval)
+        return _bridge.call(self._impl.beta_resume, async_of(session), timeout, poll_interval)
 
     async def beta_resume_async(
         self, session: Session, timeout: float = 600, poll_interval: float = 2.0
     ) -> SessionResumeResult:
         """Awaitable twin of `beta_resume`, on the caller's event loop."""
-        return await self._impl.beta_resume(session._impl, timeout, poll_interval)
+        return await self._impl.beta_resume(async_of(session), timeout, poll_interval)
 
     def pause(
         self, session: Session, timeout: float = 600, poll_interval: float = 2.0

@@ -17,7 +17,7 @@ from .._results.context import (
 from .._results.sessions import OperationResult
 from ..protocol.context_files import ContextFileEntry
 from ..protocol.contexts import Context, ContextListParams
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 
 if TYPE_CHECKING:
     from .client import AgentBay
@@ -37,7 +37,7 @@ class ContextService(Wrapper[AsyncContextService]):
     """
 
     def __init__(self, agent_bay: AgentBay) -> None:
-        self._impl = AsyncContextService(agent_bay._impl)
+        self._impl = AsyncContextService(async_of(agent_bay))
 
     def get(
         self, name: str | None = None, create: bool = False, context_id: str | None = None

@@ -11,7 +11,7 @@ from .._async.extension import AsyncExtensionsService
 from .._deferred import hint
 from ..protocol.contexts import Context
 from ..protocol.extension import Extension, ExtensionOption
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 
 if TYPE_CHECKING:
     from .client import AgentBay
@@ -38,7 +38,7 @@ class ExtensionsService(Wrapper[AsyncExtensionsService]):
     """
 
     def __init__(self, agent_bay: AgentBay, context_id: str = "") -> None:
-        self._impl = AsyncExtensionsService(agent_bay._impl, context_id)
+        self._impl = AsyncExtensionsService(async_of(agent_bay), context_id)
 
     @property
     def extension_context(self) -> Context | None:

@@ -9,7 +9,7 @@ from .._deferred import hint
 from .._params import ContextSync
 from .._results.mobile import MobileSimulateUploadResult
 from ..protocol.extra_configs import MobileSimulateConfig, MobileSimulateMode
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 
 if TYPE_CHECKING:
     from .client import AgentBay
@@ -31,7 +31,7 @@ class MobileSimulateService(Wrapper[AsyncMobileSimulateService]):
     """
 
     def __init__(self, agent_bay: AgentBay) -> None:
-        self._impl = AsyncMobileSimulateService(agent_bay._impl)
+        self._impl = AsyncMobileSimulateService(async_of(agent_bay))
 
     def set_simulate_enable(self, enable: bool) -> None:
         """Choose whether sessions look like the device."""

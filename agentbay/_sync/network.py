@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .._async.network import AsyncBetaNetworkService
 from .._deferred import hint
 from .._results.network import NetworkResult, NetworkStatusResult
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 
 if TYPE_CHECKING:
     from .client import AgentBay
@@ -29,7 +29,7 @@ class BetaNetworkService(Wrapper[AsyncBetaNetworkService]):
     """
 
     def __init__(self, agent_bay: AgentBay) -> None:
-        self._impl = AsyncBetaNetworkService(agent_bay._impl)
+        self._impl = AsyncBetaNetworkService(async_of(agent_bay))
 
     def get_network_bind_token(self, network_id: str | None = None) -> NetworkResult:
         """Get the credential with which a machine joins a network.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._async.process import AsyncProcessHandle
 from .._deferred import hint
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -31,7 +31,7 @@ class ProcessHandle(Wrapper[AsyncProcessHandle]):
     """
 
     def __init__(self, session: Session, id: str, pid: int) -> None:
-        self._impl = AsyncProcessHandle(session._impl, id, pid)
+        self._impl = AsyncProcessHandle(async_of(session), id, pid)
 
     @property
     def id(self) -> str:

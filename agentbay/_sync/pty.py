@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .._async.pty import AsyncPty
 from .._deferred import hint
 from .._results.pty import PtySession
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 from .pty_handle import PtyHandle
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Pty(Wrapper[AsyncPty]):
     """Interactive terminals: a shell that takes what is typed, and shows what it writes."""
 
     def __init__(self, session: Session) -> None:
-        self._impl = AsyncPty(session._impl)
+        self._impl = AsyncPty(async_of(session))
 
     def create(
         self,

@@ -17,7 +17,7 @@ from .._results.sessions import (
     OperationResult,
     SessionInfo,
 )
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 
 if TYPE_CHECKING:
     from .._results.lifecycle import (
@@ -83,7 +83,7 @@ class Session(Wrapper[AsyncSession]):
     """
 
     def __init__(self, agent_bay: AgentBay, session_id: str) -> None:
-        self._impl = AsyncSession(agent_bay._impl, session_id)
+        self._impl = AsyncSession(async_of(agent_bay), session_id)
 
     @property
     def agent_bay(self) -> AgentBay:

@@ -13,7 +13,7 @@ from ..protocol.skills import (
     ContextSkills,
     SkillInfo,
 )
-from ._base import Wrapper, _bridge
+from ._base import Wrapper, _bridge, async_of
 
 if TYPE_CHECKING:
     from .client import AgentBay
@@ -35,7 +35,7 @@ class BetaSkillsService(Wrapper[AsyncBetaSkillsService]):
     """
 
     def __init__(self, agent_bay: AgentBay, skills_root: str | None = None) -> None:
-        self._impl = AsyncBetaSkillsService(agent_bay._impl, skills_root)
+        self._impl = AsyncBetaSkillsService(async_of(agent_bay), skills_root)
 
     def get_metadata(
         self,

@@ -249,7 +249,7 @@ async def create(exchange: Exchange, call: methods.CreatePty) -> None:
     try:
         await terminal.begun()
         await exchange.answer(call.write(PtyReference(terminal.id)))
-    except BaseException:  # cancelled too
+    except BaseException:  # cancelled too: nobody else ends the terminal
         # Nobody knows its identifier.
         del session.terminals[terminal.id]
         terminal.tell(b"K")

@@ -346,7 +346,7 @@ async def _in_thread(work: Callable[[socket.socket], T], connection: socket.sock
                 results.append(await in_thread(work, connection))
             finally:
                 tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
+    except BaseExceptionGroup as group:  # raised anew, without the group
         # Only `work` raises in here: callers see what it raised, as it was.
         error = group.exceptions[0]
         raise error from error.__cause__

@@ -117,7 +117,7 @@ def test_a_program_that_ends_after_it_gave_up_a_create_leaves_no_session(how: st
 def test_a_program_that_ends_tells_which_sessions_go_on() -> None:
     account = Account()
     said = outcome(account, "a, b = (bay.create().unwrap() for _ in range(2))\na.delete().unwrap()")
-    assert said == ("", "1 sessions were created and not deleted, and go on running: s-2\n")
+    assert said == ("", "sessions that were created and not deleted go on running: s-2\n")
 
 
 _DELETED = """

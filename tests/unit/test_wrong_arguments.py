@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agentbay import AsyncAgentBay, AsyncSession, InvalidInputError
+from agentbay import AgentBay, AsyncAgentBay, AsyncSession, InvalidInputError
 
 _CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("args", "call_mcp_tool", ("shell", None), {}),
@@ -51,3 +51,16 @@ async def test_contexts_are_objects(method: str) -> None:
     result = await getattr(bay.context, method)("my-context")
     assert isinstance(result.error, InvalidInputError)
     assert "my-context" in result.error_message
+
+
+@pytest.mark.parametrize("method", ["delete", "pause", "resume"])
+@pytest.mark.parametrize("wrong", ["session-1", None])
+async def test_a_session_is_an_object(method: str, wrong: Any) -> None:
+    async with AsyncAgentBay(endpoint="local") as bay:
+        results = [await getattr(bay, method)(wrong)]
+    with AgentBay(endpoint="local") as blocking:
+        results.append(await getattr(blocking, f"{method}_async")(wrong))
+
+    for result in results:
+        assert isinstance(result.error, InvalidInputError)
+        assert f"session must be a session, not {wrong!r}" in result.error_message

@@ -119,7 +119,7 @@ class Keyboard:
             self._keys[name] = free.pop(0)
         try:
             await self._put(display)
-        except BaseException:  # cancelled too
+        except BaseException:  # cancelled too: the display has the keys that it had before
             self._keys = before
             raise
 
