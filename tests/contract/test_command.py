@@ -17,7 +17,7 @@ from agentbay import (
     InvalidInputError,
 )
 
-from ..local.sandboxes import processes_with, until
+from ..local.sandboxes import processes_with, running, until
 from .observing import CountingTransport, shell
 
 
@@ -265,12 +265,12 @@ async def test_a_time_limit_of_years_is_fine(session: AsyncSession) -> None:
 async def test_cancelling_a_call_kills_its_command(session: AsyncSession) -> None:
     marker = _marker()
 
-    async def running() -> bool:
+    async def both() -> bool:
         return len(processes_with(marker)) >= 2
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(session.command.run, f"sleep {marker} & sleep {marker}")
-        await until(running)
+        await until(both)
         tasks.cancel_scope.cancel()
 
     await _ended(marker)
@@ -286,7 +286,7 @@ async def test_a_background_process_returns_at_once_and_stays(session: AsyncSess
     with anyio.fail_after(10):
         assert await shell(session, f"sleep {marker} & echo started") == "started\n"
 
-    assert len(processes_with(marker)) == 1
+    await running(marker)
     assert (await session.command.run(f"pgrep -f {marker}")).success
 
 

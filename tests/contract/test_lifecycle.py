@@ -26,7 +26,7 @@ from ..local.sandboxes import processes_with, until
 from .observing import session_directories, shell
 
 COUNT = "while :; do echo x >> count; sleep 0.01; done"
-SIZE = "wc -c < count"
+SIZE = "cat count 2> /dev/null | wc -c"
 
 # A program whose answers show whether it is the same one as before.
 STATEFUL = """
@@ -127,6 +127,7 @@ async def test_pausing_and_resuming_twice_changes_nothing(session: AsyncSession)
 async def test_a_job_that_the_user_stopped_stays_stopped(session: AsyncSession) -> None:
     await shell(session, "sleep 100 & echo $! > pid; kill -STOP $!")
     state = "cut -d' ' -f3 /proc/$(cat pid)/stat"
+    await shell(session, f'until [ "$({state})" = T ]; do sleep 0.01; done')
 
     await session.pause()
     await session.resume()

@@ -8,7 +8,7 @@ import pytest
 from agentbay import AsyncAgentBay, AsyncSession
 from agentbay.errors import PtyError, PtySessionNotFoundError
 
-from ..local.sandboxes import processes_with
+from ..local.sandboxes import processes_with, running
 
 LIMIT = 20
 
@@ -151,7 +151,7 @@ async def test_a_killed_terminal_ends_what_runs_in_it(
     terminal = await session.pty.create(on_data=screen)
     await terminal.send_input(b"sleep 31234 & sleep 41234 & echo go''ing; sleep 51234\n")
     await screen.shows(b"going")
-    assert processes_with("31234")
+    await running("31234")
 
     await session.pty.kill(terminal.pty_session_id)
 
@@ -168,7 +168,7 @@ async def test_terminals_end_with_their_session(bay: AsyncAgentBay, screen: Scre
         terminal = await session.pty.create(on_data=screen)
         await terminal.send_input(b"echo go''ing; sleep 61234\n")
         await screen.shows(b"going")
-        assert processes_with("61234")
+        await running("61234")
     assert not processes_with("61234")
 
 

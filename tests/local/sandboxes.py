@@ -51,6 +51,20 @@ def processes_with(marker: str) -> list[int]:
     return found
 
 
+async def running(marker: str, count: int = 1) -> list[int]:
+    """Wait until so many processes have the marker in their command line.
+
+    A process that begins another program has an empty one for a moment, and the shell that runs
+    a command has the same as the command.
+    """
+
+    async def started() -> bool:
+        return len(processes_with(marker)) == count
+
+    await until(started)
+    return processes_with(marker)
+
+
 def guest_pid(sandbox: Sandbox) -> int:
     """The host's id of the guest's process."""
     process = sandbox._guest._process

@@ -19,7 +19,7 @@ from agentbay import AsyncAgentBay, ContextSync, CreateSessionParams
 from agentbay.local._errors import ToolFailure
 from agentbay.local.sandbox import Isolation, Sandbox
 
-from .sandboxes import processes_with, run, until
+from .sandboxes import processes_with, run, running, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
 
@@ -186,22 +186,13 @@ async def test_processes_of_another_session_are_safe(tmp_path: Path) -> None:
     marker = f"4343.{time.time_ns()}"
     async with sandboxes(tmp_path, "one", "other") as (one, other):
         await run(other, f"sleep {marker} > /dev/null 2>&1 &")
-        (pid,) = await _running(marker)
+        (pid,) = await running(marker)
         listed = await run(one, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
         await run(one, f"kill -9 {pid}; kill -9 -1; kill -9 -{pid}")
 
         assert marker not in listed.stdout
         assert processes_with(marker) == [pid]
         assert other.alive
-
-
-async def _running(marker: str) -> list[int]:
-    async def started() -> bool:
-        # The shell has it in its command line too, until it is gone.
-        return len(processes_with(marker)) == 1
-
-    await until(started)
-    return processes_with(marker)
 
 
 async def test_sessions_share_no_memory_and_no_queues(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from agentbay.local.sandbox import Isolation, Sandbox
 from agentbay.protocol.code import CodeReply, Language, RunCode
 from agentbay.protocol.code_stream import CodeEvent, StreamCode, StreamedRun, StreamEnd
 
-from .sandboxes import guest_pid, names_in, processes_with, run, until
+from .sandboxes import guest_pid, names_in, processes_with, run, running, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
 
@@ -129,7 +129,7 @@ async def test_interpreters_end_with_their_session(tmp_path: Path) -> None:
     sandbox = await Sandbox.start(tmp_path / "session", "s-1", OFFLINE)
     try:
         await python(sandbox, "import subprocess; p = subprocess.Popen(['sleep', '31415.9'])")
-        assert len(processes_with("31415.9")) == 1
+        await running("31415.9")
         guest = guest_pid(sandbox)
     finally:
         await sandbox.close()

@@ -115,6 +115,9 @@ class PoolService:
             pass  # the client is gone, or the test is over
         finally:
             talk.writer.transport.abort()
+            # What a client sees: the socket itself is closed in one of the next rounds of the loop.
+            with suppress(OSError, asyncio.CancelledError):
+                await talk.writer.wait_closed()
             self.open -= 1
 
 
