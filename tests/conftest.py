@@ -19,7 +19,11 @@ settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-_ENGINES = ("embedded", "served", "cloud")
+_LEGS = ("embedded-asyncio", "embedded-trio", "served-asyncio", "cloud-asyncio")
+
+# Each engine and each loop once: the embedded engine runs on the loop of the test, what serves
+# always on asyncio, and what a client says over HTTP is the same on both loops.
+_USUAL = ("embedded-trio", "served-asyncio")
 
 _MARKERS = (
     "engine_only: looks at the machine on which sessions run (files, processes), or expects what"
@@ -31,11 +35,11 @@ _MARKERS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say on which services the tests in `contract` run."""
     parser.addoption(
-        "--engines",
-        type=_engines,
-        default=",".join(_ENGINES if "TEST_AGENTBAY_API_KEY" in os.environ else _ENGINES[:2]),
-        help="what the tests in `contract` run on: embedded, served, cloud; the cloud needs"
-        " TEST_AGENTBAY_API_KEY (default: %(default)s)",
+        "--legs",
+        type=_legs,
+        default=",".join(_USUAL + _LEGS[3:] * ("TEST_AGENTBAY_API_KEY" in os.environ)),
+        help="on what engine and event loop the tests in `contract` run: some of"
+        f" {', '.join(_LEGS)}; the cloud needs TEST_AGENTBAY_API_KEY (default: %(default)s)",
     )
 
 
@@ -45,12 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
 
 
-def _engines(text: str) -> list[str]:
+def _legs(text: str) -> list[str]:
     names = text.split(",")
-    if unknown := set(names) - set(_ENGINES):
-        raise pytest.UsageError(f"--engines does not know {', '.join(sorted(unknown))}")
-    if "cloud" in names and not os.environ.get("TEST_AGENTBAY_API_KEY"):
-        raise pytest.UsageError("--engines=cloud needs TEST_AGENTBAY_API_KEY")
+    if unknown := set(names) - set(_LEGS):
+        raise pytest.UsageError(f"--legs does not know {', '.join(sorted(unknown))}")
+    if "cloud-asyncio" in names and not os.environ.get("TEST_AGENTBAY_API_KEY"):
+        raise pytest.UsageError("--legs=cloud-asyncio needs TEST_AGENTBAY_API_KEY")
     return names
 
 

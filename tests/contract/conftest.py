@@ -1,4 +1,4 @@
-"""Run the tests of behaviour on each of the services that `--engines` names.
+"""Run the tests of behaviour on each of the services that `--legs` names.
 
 A test that has the fixture `bay`, or one that needs it, runs on the engine in this process, on an
 engine in a process of its own that is reached over HTTP, and in the cloud when there is a key:
@@ -30,14 +30,6 @@ class Leg:
         return f"{self.engine}-{self.backend}" if self.engine else self.backend
 
 
-# The loop matters where the client and the engine share a process. What a client says over HTTP
-# is the same on both loops: test_direct and the unit tests have that.
-_LEGS = [
-    Leg("asyncio", "embedded"),
-    Leg("trio", "embedded"),
-    Leg("asyncio", "served"),
-    Leg("asyncio", "cloud"),
-]
 _WITHOUT_SERVICE = [Leg("asyncio"), Leg("trio")]
 
 
@@ -47,14 +39,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     legs: list[Leg] = _WITHOUT_SERVICE
     if "service" in metafunc.fixturenames:
-        engines: list[str] = metafunc.config.getoption("--engines") or []
+        named = [name.split("-") for name in metafunc.config.getoption("--legs")]
         fitting = _fitting(metafunc.definition)
-        legs = [leg for leg in _LEGS if leg.engine in engines and leg.engine in fitting]
+        legs = [Leg(backend, engine) for engine, backend in named if engine in fitting]
     if legs:
         metafunc.parametrize("leg", legs, ids=str, indirect=True, scope="module")
     else:
         skip = pytest.mark.skip(
-            reason="none of --engines is one that this test can run on: add embedded to them"
+            reason="none of --legs is one that this test can run on: add embedded-asyncio to them"
         )
         metafunc.parametrize("leg", [pytest.param(None, marks=skip)], indirect=True)
 
