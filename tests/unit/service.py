@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 import httpx
 
-from agentbay import AsyncAgentBay, AsyncSession
+from agentbay import AsyncAgentBay, AsyncSession, RetryPolicy
 
 KEY = "akm-1f2e3d4c-secret"
 ENDPOINT = "service.test"
@@ -88,7 +88,8 @@ def by_action(replies: Mapping[str, Callable[[], httpx.Response]]) -> Answer:
 
 
 def client(transport: httpx.AsyncBaseTransport, **options: Any) -> AsyncAgentBay:
-    """A client of the service."""
+    """A client of the service, which tries again at once."""
+    options = {"retry": RetryPolicy(first_delay=0), **options}
     return AsyncAgentBay(KEY, endpoint=ENDPOINT, transport=transport, **options)
 
 

@@ -22,6 +22,7 @@ from agentbay import (
     ProtocolError,
     RateLimitError,
     RequestTimeoutError,
+    RetryPolicy,
     SessionError,
     SessionNotFoundError,
     ToolError,
@@ -69,9 +70,11 @@ METHODS = {**RESULTS, **RAISES}
 each_method = pytest.mark.parametrize("name", METHODS)
 
 
-async def _failure(name: str, transport: httpx.AsyncBaseTransport) -> AgentBayError:
+async def _failure(
+    name: str, transport: httpx.AsyncBaseTransport, attempts: int = 3
+) -> AgentBayError:
     """The error behind a failure, after a check that the caller learns of it as documented."""
-    session = session_of(transport)
+    session = session_of(transport, retry=RetryPolicy(attempts, first_delay=0))
     if name in RAISES:
         with pytest.raises(SessionError) as caught:
             await RAISES[name](session)
@@ -510,7 +513,7 @@ async def test_the_wait_that_the_service_asks_for_is_told(
     headers: dict[str, str], seconds: float | None, body: bytes
 ) -> None:
     service = Service(always(lambda: httpx.Response(429, headers=headers, content=body)))
-    error = await _failure("list", service)
+    error = await _failure("list", service, attempts=1)
     assert isinstance(error, RateLimitError)
     assert error.retry_after == seconds
 
