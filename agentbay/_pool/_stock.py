@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
+import anyio
 import httpx
 
 from ._tls import Tls
@@ -20,7 +21,11 @@ _WIDTH = 8
 
 
 class _Shard:
-    """One of httpx's transports, and how many requests it has."""
+    """One of httpx's transports, and how many requests it has.
+
+    Never more than it has connections: of one that is cancelled while it waits for another to
+    end, httpcore keeps a connection that nobody opens and nobody closes.
+    """
 
     def __init__(self, transport: httpx.AsyncHTTPTransport) -> None:
         self.transport = transport
@@ -41,11 +46,11 @@ class StockTransport(httpx.AsyncBaseTransport):
         self, tls: Tls, *, most: int, kept: float = 20.0, proxy: httpx.Proxy | None = None
     ) -> None:
         self._tls, self._proxy, self._kept = tls, proxy, kept
-        self._most = -(-most // _WIDTH)
+        self._most = most
+        self._places: anyio.Semaphore | None = None
         self._shards: list[_Shard] = []
         # Those that have room; the last is the one that was used last.
         self._roomy: list[_Shard] = []
-        self._turn = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Exchange a request for its reply."""
@@ -53,17 +58,27 @@ class StockTransport(httpx.AsyncBaseTransport):
             context = await self._tls.context()
         except OSError as exc:
             raise httpx.ConnectError(f"no certificates to check servers with: {exc}") from exc
-        shard = self._shard(context)
+        places = await self._place(request.extensions.get("timeout", {}).get("pool"))
+        try:
+            shard = self._shard(context)
+        except httpx.ProxyError:
+            places.release()
+            raise
         self._load(shard)
+
+        def done() -> None:
+            places.release()
+            self._unload(shard)
+
         try:
             response = await shard.transport.handle_async_request(request)
         except BaseException as exc:  # cancelled too: the shard would count it for ever
-            self._unload(shard)
+            done()
             if isinstance(exc, UnicodeError):
                 raise httpx.ConnectError("the host has a name that cannot be looked up") from exc
             raise
         if isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _Body(response.stream, lambda: self._unload(shard))
+            response.stream = _Body(response.stream, done)
         return response
 
     async def aclose(self) -> None:
@@ -72,12 +87,19 @@ class StockTransport(httpx.AsyncBaseTransport):
         for shard in shards:
             await shard.transport.aclose()
 
+    async def _place(self, patience: float | None) -> anyio.Semaphore:
+        if self._places is None:
+            self._places = anyio.Semaphore(self._most)
+        try:
+            with anyio.fail_after(patience):
+                await self._places.acquire()
+        except TimeoutError as exc:
+            raise httpx.PoolTimeout("all connections are in use") from exc
+        return self._places
+
     def _shard(self, context: ssl.SSLContext) -> _Shard:
         if self._roomy:
             return self._roomy[-1]
-        if len(self._shards) >= self._most:
-            self._turn = (self._turn + 1) % len(self._shards)
-            return self._shards[self._turn]
         limits = httpx.Limits(
             max_connections=_WIDTH, max_keepalive_connections=_WIDTH, keepalive_expiry=self._kept
         )

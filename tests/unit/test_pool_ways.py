@@ -103,6 +103,21 @@ async def test_shards_carry_many_calls_and_stay_small() -> None:
     assert service.connections <= 64
 
 
+async def test_requests_that_are_cancelled_while_they_wait_take_no_place_along() -> None:
+    with serving() as service:
+        async with httpx.AsyncClient(transport=StockTransport(Tls(), most=5), timeout=5) as client:
+            for moment in range(60):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(20):
+                        tasks.start_soon(client.get, service.url)
+                    for _ in range(moment):
+                        await anyio.lowlevel.checkpoint()
+                    tasks.cancel_scope.cancel()
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(client.get, service.url)
+
+
 async def test_a_host_with_two_addresses_is_reached_at_the_one_that_answers() -> None:
     with serving() as service:
         async with client_of() as client:
