@@ -446,8 +446,8 @@ class AsyncSession(SessionCore):
             The address in `data`; it holds a credential.
 
         Raises:
-            SessionError: The port is out of range (nothing was sent), or the service
-                refused.
+            SessionError: The port is out of range or the options are not JSON (nothing was
+                sent), or the service refused.
 
         Example:
             ```python

@@ -51,6 +51,15 @@ def _some_id(_: Any, attribute: attrs.Attribute[Any], value: object) -> None:
         raise InvalidInputError(f"{attribute.name} is required, not {value!r}")
 
 
+def _options(_: Any, __: attrs.Attribute[Any], value: object) -> None:
+    if value is None or value == "":
+        return
+    try:
+        from_json(cast("str", value))
+    except (WireError, TypeError) as exc:
+        raise InvalidInputError(f"options must be JSON text, not {shape(value)}") from exc
+
+
 def _tool_list(raw: Any) -> Any:
     return from_json(raw or "[]") or [] if isinstance(raw, str) else raw
 
@@ -302,7 +311,7 @@ class GetLink(Action[LinkData], action="GetLink", returns=LinkData):
     session_id: str = attrs.field(validator=_some_id)
     protocol_type: str | None = None
     port: int | None = attrs.field(default=None, validator=_port)
-    options: str | None = named("Option", default=None)
+    options: str | None = named("Option", default=None, validator=_options)
 
 
 @attrs.frozen

@@ -403,6 +403,16 @@ async def test_a_port_that_cannot_be_linked_is_refused_before_sending(
     assert transport.actions == []
 
 
+@pytest.mark.parametrize("options", ["{", "a=1", {"a": 1}, 5], ids=repr)
+async def test_options_of_a_link_that_are_not_json_are_refused_before_sending(
+    counted: AsyncSession, transport: CountingTransport, options: Any
+) -> None:
+    with pytest.raises(SessionError, match="options must be JSON text"):
+        await counted.get_link(options=options)
+
+    assert transport.actions == []
+
+
 @pytest.mark.engine_only
 @pytest.mark.parametrize("port", [30100, 30199])
 async def test_the_outermost_ports_can_be_linked(session: AsyncSession, port: int) -> None:

@@ -134,6 +134,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "ListSessions.labels": st.none() | _labels,
     "SetLabels.labels": st.dictionaries(printable, printable, min_size=1, max_size=3),
     "GetLink.port": st.none() | st.integers(30100, 30199),
+    "GetLink.options": st.none() | objects.map(json.dumps),
     "CallTool.args": objects,
     "RecyclePolicy.paths": st.lists(plain, max_size=3),
     "WhiteList.path": plain,
