@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -16,6 +15,7 @@ from ..errors import (
     SessionNotFoundError,
     ToolError,
 )
+from ._pauses import pauses
 
 if TYPE_CHECKING:
     from ..protocol._calls import Tool
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Seconds between two questions: the first one, the factor, and the longest one.
-_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.25, 1.5, 3.0
+# Seconds between two questions: at first, and at most.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 3.0
 
 # Seconds for one question: at most, and at least when little is left of the time to wait.
 _LOOK_LIMIT, _LEAST_LOOK = 30.0, 2.0
@@ -60,15 +60,17 @@ async def result_of(
     """
     deadline, failures = time.monotonic() + limit, 0
     last: AgentBayError | None = None
-    pauses = _pauses()
+    waits = pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
     while (left := deadline - time.monotonic()) > 0:
-        await anyio.sleep(min(next(pauses), left))
+        await anyio.sleep(min(next(waits), left))
         look = min(_LOOK_LIMIT, max(_LEAST_LOOK, deadline - time.monotonic()))
         try:
             reply = await session._call(question, timeout=look)
         except AgentBayError as exc:
             if not failures:
-                pauses = _pauses()  # it may have ended, which should be told soon
+                waits = pauses(
+                    _FIRST_PAUSE, _LONGEST_PAUSE
+                )  # it may have ended, which should be told soon
             last, failures = exc, failures + 1
             most = refusals if isinstance(exc, ToolError) else _FAILURES
             if isinstance(exc, _HOPELESS) or failures >= most:
@@ -79,10 +81,3 @@ async def result_of(
         # A tool that says in this way that there is no result yet does not refuse to say so.
         last, failures, refusals = None, 0, _FAILURES
     raise BrowserTimeoutError(f"task {task_id} has not ended after {limit:g} s") from last
-
-
-def _pauses() -> Iterator[float]:
-    pause = _FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(pause * _GROWTH, _LONGEST_PAUSE)

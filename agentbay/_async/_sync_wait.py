@@ -10,13 +10,14 @@ import anyio
 
 from ..errors import APIError, FileTransferError, FileTransferTimeoutError
 from ..protocol.contexts import ContextStatusData, GetContextInfo
+from ._pauses import pauses
 from .lifecycle import _ask
 
 if TYPE_CHECKING:
     from ..protocol.bindings import InternalContext
     from .session import AsyncSession
 
-_FIRST_PAUSE, _GROWTH = 0.1, 1.5
+_FIRST_PAUSE = 0.1
 
 # Words of the service for transfers that ended; each in any case.
 _DONE = {"success", "successful", "ok", "finished", "done", "completed", "complete"}
@@ -63,12 +64,12 @@ class SyncTask:
             FileTransferError: The sync failed.
             FileTransferTimeoutError: The time was not enough.
         """
-        pause = min(_FIRST_PAUSE, poll_interval)
         try:
             with anyio.fail_after(timeout):
-                while not self._ended(await self._told() or []):
+                for pause in pauses(_FIRST_PAUSE, poll_interval):
+                    if self._ended(await self._told() or []):
+                        return
                     await anyio.sleep(pause)
-                    pause = min(pause * _GROWTH, poll_interval)
         except TimeoutError as exc:
             raise FileTransferTimeoutError(self._unfinished(timeout)) from exc
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -24,6 +24,7 @@ from ..protocol import contexts as actions
 from ..protocol._checks import check_limits
 from ..protocol.context_files import ContextFileEntry
 from ..protocol.contexts import Context, ContextListParams
+from ._pauses import pauses
 
 if TYPE_CHECKING:
     from .client import AsyncAgentBay
@@ -33,6 +34,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _PAGE, _FILE_PAGE = 10, 50
+# Seconds before the first look at what was asked to be cleared.
+_FIRST_PAUSE = 0.1
 
 
 class AsyncContextService:
@@ -243,7 +246,8 @@ class AsyncContextService:
         Args:
             context_id: Which context.
             timeout: Seconds to wait.
-            poll_interval: Seconds between two looks at the state.
+            poll_interval: Longest time between two looks at the state, in seconds; the first
+                ones come sooner.
 
         Raises:
             ClearanceTimeoutError: The time was not enough; the clearing goes on.
@@ -253,7 +257,8 @@ class AsyncContextService:
             return started
         with anyio.move_on_after(timeout):
             # Half of a short time limit, so that there is at least one look.
-            found = await self._cleared(context_id, min(poll_interval, timeout / 2))
+            waits = pauses(min(_FIRST_PAUSE, timeout / 2), poll_interval)
+            found = await self._cleared(context_id, waits)
             return attrs.evolve(found, request_id=started.request_id) if found.success else found
         reason = f"the context {context_id} was not cleared within {timeout:g} s"
         raise ClearanceTimeoutError(reason, request_id=started.request_id)
@@ -265,9 +270,10 @@ class AsyncContextService:
         check_limits(timeout=timeout, poll_interval=poll_interval)
         return await self.start_clear(context_id)
 
-    async def _cleared(self, context_id: str, pause: float) -> ClearContextResult:
+    @reported(ClearContextResult)
+    async def _cleared(self, context_id: str, waits: Iterator[float]) -> ClearContextResult:
         while True:
-            await anyio.sleep(pause)
+            await anyio.sleep(next(waits))
             found = await self.get_clear_status(context_id)
             if not found.success or found.status == "available":
                 return found

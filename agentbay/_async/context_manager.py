@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -28,6 +28,7 @@ from ..protocol.bindings import (
 )
 from ..protocol.contexts import ContextStatusData, GetContextInfo, SyncContext
 from ._creation import persistence_item
+from ._pauses import pauses
 from ._resource import Resource
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 else:
     BetaContextMount = hint("agentbay._params.mounts", "BetaContextMount")
 
-_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.05, 5.0, 1.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _MODES = ("upload", "download")
 
 # How often a context is asked for before it counts as one that brings no files.
@@ -210,18 +211,18 @@ class AsyncContextManager(Resource):
     async def _bound(self, contexts: list[ContextSync | BetaContextMount]) -> None:
         """Wait until the session has the contexts, and their files."""
         wanted = {(context.context_id, context.path) for context in contexts}
-        pauses = _pauses()
+        waits = pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             bindings = (await self.list_bindings()).unwrap()
             if wanted <= {(binding.context_id, binding.path) for binding in bindings}:
                 break
-            await anyio.sleep(next(pauses))
+            await anyio.sleep(next(waits))
         for context in contexts:
             await self._arrived(context.context_id, context.path)
 
     async def _arrived(self, context_id: str, path: str) -> None:
         """Wait until a context has brought its files; one may have none to bring."""
-        for looks, pause in enumerate(_pauses(), 1):
+        for looks, pause in enumerate(pauses(_FIRST_PAUSE, _LONGEST_PAUSE), 1):
             request_id, transfers = await self._transfers(context_id, path, None)
             ours = [
                 t for t in transfers if t.task_type == "download" and t.context_id == context_id
@@ -237,7 +238,7 @@ class AsyncContextManager(Resource):
         Raises:
             AgentBayError: A transfer failed.
         """
-        for pause in _pauses():
+        for pause in pauses(_FIRST_PAUSE, _LONGEST_PAUSE):
             only = next(iter(context_ids)) if len(context_ids) == 1 else None
             request_id, transfers = await self._transfers(only, path, mode)
             known = {transfer.context_id for transfer in transfers}
@@ -257,13 +258,6 @@ class AsyncContextManager(Resource):
         )
         reply = await self._session.get_client().send(call)
         return reply.request_id, reply.value.transfers
-
-
-def _pauses() -> Iterator[float]:
-    pause = _FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
 
 def _is_waited_for(context: ContextSync | BetaContextMount) -> bool:

@@ -35,6 +35,7 @@ from ..protocol._calls import Action
 from ..protocol._checks import check_limits
 from ..protocol._wire import WireError, from_json
 from ..protocol.metrics import GetMetrics
+from ._pauses import pauses
 from ._session_core import SessionCore
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 # Seconds: the service may save the session's contexts before it answers.
 _RELEASE_LIMIT = 300.0
-_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.1, 1.5, 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _NOT_OFFERED = "InvalidAction.NotFound"
 _ENDED = "FINISH"
 
@@ -192,11 +193,13 @@ async def _release(session: AsyncSession) -> str:
 
 
 async def _ended(session: AsyncSession) -> None:
-    call, pause = actions.GetSessionDetail(session.session_id), _FIRST_PAUSE
+    call = actions.GetSessionDetail(session.session_id)
     with suppress(SessionNotFoundError):
-        while (found := await _ask(session, call)) is None or found.status != _ENDED:
+        for pause in pauses(_FIRST_PAUSE, _LONGEST_PAUSE):
+            found = await _ask(session, call)
+            if found is not None and found.status == _ENDED:
+                return
             await anyio.sleep(pause)
-            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
 
 async def _until(
@@ -207,7 +210,7 @@ async def _until(
     Raises:
         SessionError: The session took another way, or the time was not enough.
     """
-    seen, wait = "", min(_FIRST_PAUSE, poll_interval)
+    seen, waits = "", pauses(_FIRST_PAUSE, poll_interval)
     facts = {"request_id": request_id}
     try:
         with anyio.fail_after(timeout):
@@ -219,8 +222,7 @@ async def _until(
                 if seen not in _ON_THE_WAY:
                     reason = f"the session is {seen}, and will not be {wanted}"
                     raise SessionError(reason, status=seen, **facts)
-                await anyio.sleep(wait)
-                wait = min(wait * _GROWTH, poll_interval)
+                await anyio.sleep(next(waits))
     except TimeoutError as exc:
         reason = f"the session is not {wanted} after {timeout:g} s, but {seen or 'unknown'}"
         raise SessionError(reason, status=seen, **facts) from exc

@@ -19,13 +19,14 @@ from ..errors import AgentBayError, InvalidInputError, ProcessError, ProcessTime
 from ..protocol._checks import as_dict, check_limits
 from ..protocol.command import Shell
 from . import _process_scripts as scripts
+from ._pauses import pauses
 from ._resource import Resource
 
 if TYPE_CHECKING:
     from .session import AsyncSession
 
-# Seconds between two looks at a process: at first, at most, and how they grow.
-_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.05, 2.0, 1.5
+# Seconds between two looks at a process: at first, and at most.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 # Seconds for a script in the session; none of them waits for the process.
 _SCRIPT_LIMIT, _MARGIN = 20.0, 15.0
@@ -107,11 +108,10 @@ class AsyncProcessHandle(Resource):
         """
         check_limits(timeout=timeout)
         with anyio.move_on_after(timeout):
-            pause = _FIRST_PAUSE
-            while (code := await self.poll()) is None:
+            for pause in pauses(_FIRST_PAUSE, _LONGEST_PAUSE):
+                if (code := await self.poll()) is not None:
+                    return code
                 await anyio.sleep(pause)
-                pause = min(pause * _GROWTH, _LONGEST_PAUSE)
-            return code
         message = f"process {self._id} still runs after {timeout or 0:g} s"
         raise ProcessTimeoutError(message, tool=Shell.tool)
 
@@ -202,7 +202,7 @@ class AsyncProcessHandle(Resource):
 
     async def _read(self, stream: str, offset: int) -> AsyncIterator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        pause = _FIRST_PAUSE
+        waits = pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             look = await self._ask(scripts.LOOK, stream, str(offset + 1), str(_CHUNK))
             offset += len(look.data)
@@ -212,10 +212,9 @@ class AsyncProcessHandle(Resource):
             if complete:
                 return
             if look.data:
-                pause = _FIRST_PAUSE
+                waits = pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
             if len(look.data) < _CHUNK:
-                await anyio.sleep(pause)
-                pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+                await anyio.sleep(next(waits))
 
     async def _ask(self, text: str, *words: str) -> _Look:
         look = await _run(self._session, scripts.script(text, scripts.DIRECTORY + self._id, *words))

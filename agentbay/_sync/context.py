@@ -261,7 +261,8 @@ class ContextService(Wrapper[AsyncContextService]):
         Args:
             context_id: Which context.
             timeout: Seconds to wait.
-            poll_interval: Seconds between two looks at the state.
+            poll_interval: Longest time between two looks at the state, in seconds; the first
+                ones come sooner.
 
         Raises:
             ClearanceTimeoutError: The time was not enough; the clearing goes on.

@@ -10,7 +10,13 @@ import httpx
 import pytest
 
 from agentbay import ApiResponse, AsyncContextService
-from agentbay.errors import ClearanceTimeoutError, InvalidInputError, ProtocolError
+from agentbay._deadline import Deadline
+from agentbay.errors import (
+    ClearanceTimeoutError,
+    InvalidInputError,
+    ProtocolError,
+    RequestTimeoutError,
+)
 from agentbay.protocol.context_files import ContextFileEntry
 from agentbay.protocol.contexts import ContextListParams
 
@@ -182,6 +188,18 @@ async def test_a_short_time_limit_has_a_look_nevertheless() -> None:
     # Existing clients do not look at all when the limit is below the interval.
     result = await contexts(clearing("available")).clear("c-1", 0.5, 2.0)
     assert result.success
+
+
+async def test_the_first_looks_at_what_is_cleared_come_soon() -> None:
+    service = clearing("clearing", "clearing", "available")
+    with anyio.fail_after(30):
+        assert (await contexts(service).clear("c-1", 600, 300)).success
+
+
+async def test_clearing_does_not_outlive_a_deadline() -> None:
+    with anyio.fail_after(30), Deadline(0.2):
+        result = await contexts(clearing("clearing")).clear("c-1", 600, 300)
+    assert isinstance(result.error, RequestTimeoutError)
 
 
 async def test_clearing_that_is_refused_is_a_failed_result() -> None:
