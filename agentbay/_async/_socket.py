@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import anyio.to_thread
 import attrs
 
 from .._exchange import masked
@@ -58,12 +60,18 @@ class Address:
         return masked(text, self.url, self.token)
 
 
-def check_installed() -> None:
-    """Refuse what needs a WebSocket when its extra is missing.
+async def load_extra() -> None:
+    """Import what WebSockets need; in a thread, because that takes 0.3 s.
 
     Raises:
-        ConfigError: It is.
+        ConfigError: The extra ``ws`` is not installed.
     """
+    # A module that another thread is just loading is there, and has not all of its names.
+    if not hasattr(sys.modules.get("httpx_ws"), "aconnect_ws"):
+        await anyio.to_thread.run_sync(_load)
+
+
+def _load() -> None:
     try:
         import httpx_ws  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ModuleNotFoundError as exc:

@@ -27,7 +27,7 @@ from . import _background as background
 from ._line import Line
 from ._listeners import Closed, Deliver, Listener, Matches, Restore, everything
 from ._routes import is_safe
-from ._socket import Address, check_installed
+from ._socket import Address, load_extra
 from ._streams import Answer, Letter, Outcome, Stream, Subscription
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def connection_of(session: SessionCore) -> Connection:
         ConfigError: The extra ``ws`` is not installed.
     """
     address = _address(session._data.ws_url, session._data.token)
-    check_installed()
+    await load_extra()
     connection = await session._connections.get()
     connection.session_id = session._data.session_id
     connection.aim(address, session._mcp_tools, session._connections)

@@ -125,6 +125,34 @@ async def test_addresses_that_are_safe_are_taken(url: str) -> None:
     assert repr(await session._websocket()) == "Connection(idle)"
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_a_websocket_needs_is_not_imported_on_the_event_loop(backend: str) -> None:
+    code = f"""
+import anyio, sys, threading
+from agentbay import AsyncAgentBay, AsyncSession
+from agentbay.protocol.sessions import SessionData
+
+class Finder:
+    threads = set()
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("httpx_ws", "wsproto"):
+            self.threads.add(threading.get_ident())
+
+async def main():
+    async with AsyncAgentBay("key", endpoint="service.test") as bay:
+        session = AsyncSession(bay, "s")
+        session._adopt(SessionData("s", ws_url="wss://service.test/ws", token="token"))
+        await session._websocket()
+        await session._disconnect()
+
+sys.meta_path.insert(0, Finder())
+anyio.run(main, backend={backend!r})
+assert "httpx_ws" in sys.modules and Finder.threads
+assert threading.get_ident() not in Finder.threads
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 async def test_a_missing_extra_is_named(
     service: WsService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
