@@ -59,7 +59,8 @@ class EngineOptions:
         isolation: How far sessions are kept apart from the host.
         link_host: Address at which links listen.
         limits: What the programs of one session may use.
-        skills: Directory of the skills that sessions can get.
+        skills: Directory of the skills that sessions can get; by default that which
+            ``AGENTBAY_LOCAL_SKILLS`` names when somebody asks for skills.
         quota: What contexts may hold.
         tells_links: Whether clients call tools over the link of a session. Clients in this
             process have a quicker way.
@@ -77,7 +78,7 @@ class EngineOptions:
     def from_environment(
         cls, *, home: Path | None = None, link_host: str = "127.0.0.1"
     ) -> EngineOptions:
-        """Read ``AGENTBAY_LOCAL_HOME``, ``..._ISOLATION``, ``..._NETWORK`` and ``..._SKILLS``.
+        """Read ``AGENTBAY_LOCAL_HOME``, ``..._ISOLATION`` and ``..._NETWORK``.
 
         The limits of sessions are those of `Limits.from_environment`, those of contexts are
         those of `Quota.from_environment`.
@@ -88,14 +89,12 @@ class EngineOptions:
         kind = _choice("AGENTBAY_LOCAL_ISOLATION", "bubblewrap", get_args(IsolationKind))
         network = _choice("AGENTBAY_LOCAL_NETWORK", "isolated", get_args(Network))
         isolation = Isolation(cast("IsolationKind", kind), cast("Network", network))
-        skills = os.environ.get("AGENTBAY_LOCAL_SKILLS", "").strip()
         return cls(
             home or _home(),
             isolation,
             link_host,
             Limits.from_environment(),
-            Path(skills).expanduser().absolute() if skills else None,
-            Quota.from_environment(),
+            quota=Quota.from_environment(),
         )
 
 

@@ -236,7 +236,7 @@ async def _skills(engine: Engine, call: actions.CreateSession) -> dict[str, Path
     await load("skills")
     from . import skills
 
-    return await in_thread(skills.copies, engine.options.skills, call.skills)
+    return await in_thread(skills.copies, skills.directory_of(engine), call.skills)
 
 
 def _is_contract_client(call: actions.CreateSession) -> bool:

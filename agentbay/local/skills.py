@@ -18,6 +18,9 @@ from .images import check_image
 ROOT = f"{HOME}/skills"
 """Where the skills of a session are."""
 
+SETTING = "AGENTBAY_LOCAL_SKILLS"
+"""The variable that says where the skills of this machine are."""
+
 _DESCRIPTION = "SKILL.md"
 # Bytes of a description that are read, and bytes and entries of the skills of one session.
 _HEAD, _LARGEST, _MOST = 64 * 1024, 256 * 1024 * 1024, 20_000
@@ -28,15 +31,21 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 async def get_skills(engine: Engine, call: GetSkills) -> SkillGroup:
     check_image(call.image_id)
     names = call.skill_group_ids or None
-    found = await in_thread(find, engine.options.skills, names)
+    found = await in_thread(find, directory_of(engine), names)
     infos = await in_thread(_describe, found.items())
     return SkillGroup(ROOT, [SkillInfo(info.name, info.description) for info in infos])
 
 
 @handles(ListSkills)
 async def list_skills(engine: Engine, call: ListSkills) -> list[SkillInfo]:
-    found = await in_thread(find, engine.options.skills, call.skill_id_list)
+    found = await in_thread(find, directory_of(engine), call.skill_id_list)
     return await in_thread(_describe, found.items())
+
+
+def directory_of(engine: Engine) -> Path | None:
+    """Where the skills are that an engine offers; None when nothing says so."""
+    named = os.environ.get(SETTING, "").strip()
+    return engine.options.skills or (Path(named).expanduser().absolute() if named else None)
 
 
 def copies(directory: Path | None, names: list[str] | None) -> dict[str, Path]:
@@ -79,7 +88,7 @@ def _all(directory: Path | None) -> dict[str, Path]:
 
 def _none(directory: Path | None) -> str:
     if directory is None:
-        return "AGENTBAY_LOCAL_SKILLS names no directory of skills"
+        return f"{SETTING} names no directory of skills"
     return f"{directory} has no directory with a {_DESCRIPTION}"
 
 

@@ -66,6 +66,21 @@ async def test_a_session_gets_the_skills_it_asks_for(ask: Requests, directory: P
     assert await _shell(ask, none["SessionId"], "ls skills 2>/dev/null") == ""
 
 
+async def test_an_engine_that_runs_finds_a_directory_that_is_named_later(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = EngineOptions(tmp_path / "home", Isolation(network="none"))
+    async with engine_requests(options) as ask:
+        before = await ask("CreateMcpSession", LoadSkill="True")
+        monkeypatch.setenv(skills.SETTING, str(directory))
+        session = await ask.data("CreateMcpSession", LoadSkill="True", Skills='["pdf"]')
+        listed = await ask.data("ListSkillMetaData", SkillIdList='["pdf"]')
+
+        assert before["Code"] == "Skill.NotFound"
+        assert await _shell(ask, session["SessionId"], "ls skills") == "pdf\n"
+        assert [entry["Name"] for entry in listed] == ["pdf"]
+
+
 async def test_a_session_may_change_its_copy_and_only_that(ask: Requests, directory: Path) -> None:
     session = (await ask.data("CreateMcpSession", LoadSkill="True"))["SessionId"]
 
