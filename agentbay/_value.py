@@ -6,6 +6,9 @@ from typing import Any, cast
 
 import attrs
 
+# Characters of each value in the text of an object: enough for a person, and for a log.
+_SHOWN = 1000
+
 
 class Value:
     """Comparison and text for attrs classes that ask for neither.
@@ -18,7 +21,7 @@ class Value:
 
     def __repr__(self) -> str:
         shown = (field.name for field in attrs.fields(cast("Any", type(self))) if field.repr)
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        values = ", ".join(f"{name}={_shown(getattr(self, name))}" for name in shown)
         return f"{type(self).__name__}({values})"
 
     def __eq__(self, other: object) -> bool:
@@ -30,3 +33,9 @@ class Value:
     def _compared(self) -> tuple[object, ...]:
         fields = attrs.fields(cast("Any", type(self)))
         return tuple(getattr(self, field.name) for field in fields if field.eq)
+
+
+def _shown(value: object) -> str:
+    """The text of a value, without the rest of a long one."""
+    text = repr(value[:_SHOWN] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -71,6 +71,21 @@ async def test_get_session_tells_everything() -> None:
         assert "https://link" not in shown
 
 
+async def test_what_is_told_of_many_tools_is_shown_in_short() -> None:
+    schema = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(99)}}
+    tools = [{"name": f"tool-{n}", "inputSchema": schema} for n in range(99)]
+    service = Service(always(lambda: ok(json.dumps(tools))))
+    told = Service(always(lambda: ok({"SessionId": "s-1", "ToolList": json.dumps(tools)})))
+
+    for result in (
+        await session_of(service).list_mcp_tools(),
+        await client(told).get_session("s-1"),
+    ):
+        assert result.success
+        assert "tool-0" in repr(result)
+        assert len(repr(result)) < 2000
+
+
 async def test_get_session_of_one_that_is_gone_fails() -> None:
     gone = {"Code": "InvalidMcpSession.NotFound", "Message": "gone", "Success": False}
     result = await client(Service(always(lambda: ok(**gone)))).get_session("s-1")
