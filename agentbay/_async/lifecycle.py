@@ -169,7 +169,7 @@ async def _sync_before_end(session: AsyncSession, everything: bool) -> AgentBayE
     result = await session.context.sync(None if everything else recording)
     if result.success or isinstance(result.error, SessionNotFoundError):
         return None
-    _log.warning("session %s is deleted unsynced: %s", session.session_id, result.error_message)
+    _log.debug("session %s is deleted unsynced: %s", session.session_id, result.error_message)
     return result.error
 
 

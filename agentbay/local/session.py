@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import logging
 import secrets
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .streams import Connection
 
 __all__ = ["Direction", "LocalSession", "check_policy"]
+
+_log = logging.getLogger(__name__)
 
 
 def _new_transfers(session: LocalSession) -> Transfers:
@@ -110,12 +113,14 @@ class LocalSession:
 
     async def close(self, store: Store, links: LinkServer | None) -> None:
         """Save the contexts that follow the session, then end its processes."""
+        told = self.transfers.unsaved()
         try:
             with anyio.move_on_after(TRANSFER_LIMIT, shield=True):
                 saved = [item for item in self.contexts if self.life.used and saves(item)]
                 await self.transfer(store, saved, "upload")
                 await self._forget_internal(store)
         finally:
+            self._warn_of_loss(told)
             for token in (*self.links.values(), self.service):
                 if links is not None:
                     links.remove(token)
@@ -124,6 +129,18 @@ class LocalSession:
             if self.sandbox.browser is not None:
                 await self.sandbox.browser.close(links)
             await self.sandbox.close()
+
+    def _warn_of_loss(self, told: dict[tuple[str, str], str]) -> None:
+        """Say what could not be saved, and why; nobody can ask the session for it any more."""
+        for (context_id, path), reason in self.transfers.unsaved().items():
+            if told.get((context_id, path)) != reason:
+                _log.warning(
+                    "session %s ends, and %s of %s is not saved: %s",
+                    self.session_id,
+                    path,
+                    context_id,
+                    reason,
+                )
 
     async def _forget_internal(self, store: Store) -> None:
         """Remove the context that single files went through."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from pathlib import Path
 from typing import Any
@@ -516,6 +517,26 @@ async def test_a_file_that_cannot_be_read_fails_the_sync_and_is_named(
     assert deleted.success
     assert session.session_id not in session_directories()
     assert await _found(bay, context) == ".\n./fine\n"
+
+
+@pytest.mark.embedded_only
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_warning_tells_of_lost_files_what_no_result_does(
+    bay: AsyncAgentBay, context: Context, caplog: pytest.LogCaptureFixture, asked: bool
+) -> None:
+    session = (await bay.create(_params(context))).unwrap()
+    await shell(session, f"cd {WORK}; touch locked; chmod 000 locked")
+
+    deleted = await session.delete(sync_context=asked)
+
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    if asked:
+        assert "locked" in str(deleted.sync_error)
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        for text in (session.session_id, context.id, "locked", "Permission denied"):
+            assert text in warning
 
 
 async def test_a_block_says_what_it_could_not_save(bay: AsyncAgentBay, context: Context) -> None:

@@ -52,7 +52,9 @@ class Targets:
             pass
         except ToolFailure as exc:
             self.failure = str(exc)
-            _log.warning("pages of a browser look different than they should: %s", exc)
+            # Until the pages are ready, the client is told that the browser cannot be as asked.
+            level = logging.WARNING if self.ready.is_set() else logging.DEBUG
+            _log.log(level, "pages of a browser look different than they should: %s", exc)
         finally:
             self.ready.set()
 

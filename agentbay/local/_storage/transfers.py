@@ -95,6 +95,14 @@ class Transfers:
             and (row.path == path if path else (row.context_id, row.path) in whole)
         ]
 
+    def unsaved(self) -> dict[tuple[str, str], str]:
+        """Why the last uploads failed, of those that did, by context and path."""
+        return {
+            (row.context_id, row.path): row.error_message
+            for row in self._rows.values()
+            if row.task_type == "upload" and row.status == "Failed"
+        }
+
     def arrive(self, items: list[PersistenceItem]) -> list[PersistenceItem]:
         """Note what the session gets, before any of it looks done.
 
@@ -119,7 +127,7 @@ class Transfers:
                 try:
                     summary = await self._move(store, item, direction)
                 except (AgentBayError, OSError) as exc:
-                    _log.warning("%s of %s failed: %s", direction, item.context_id, exc)
+                    _log.debug("%s of %s failed: %s", direction, item.context_id, exc)
                     self._note(item, direction, "Failed", str(exc))
                 else:
                     self._finish(item, direction, summary)
