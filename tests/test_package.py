@@ -33,6 +33,7 @@ HANDLERS: tuple[Mapping[Any, object], ...] = (ACTION_HANDLERS, TOOL_HANDLERS, PH
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
+    "_live": set(),
     "_value": set(),
     "_dotenv": {"errors"},
     "_config": {"_dotenv", "_value", "errors"},
@@ -58,8 +59,9 @@ LAYERS: dict[str, set[str]] = {
         "_retry", "_tracing", "_value", "_version", "protocol", "errors", "local",
     },
     "_async": {
-        "_config", "_deadline", "_deferred", "_exchange", "_left_over", "_loop_local", "_params",
-        "_results", "_retry", "_slots", "_tracing", "_transport", "_version", "protocol", "errors",
+        "_config", "_deadline", "_deferred", "_exchange", "_left_over", "_live", "_loop_local",
+        "_params", "_results", "_retry", "_slots", "_tracing", "_transport", "_version",
+        "protocol", "errors",
     },
     "_sync": {
         "_async", "_bridge", "_config", "_deadline", "_deferred", "_params", "_results", "_retry",

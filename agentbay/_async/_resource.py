@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._live import Live
+
 if TYPE_CHECKING:
     from .._transport import Reply
     from ..protocol._calls import Tool
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Resource:
+class Resource(Live):
     """A group of operations on one session."""
 
     def __init__(self, session: AsyncSession) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from .._deferred import Deferred, hint
+from .._live import Live
 from .._loop_local import LoopLocal
 from .._results.sessions import McpTool
 from ..errors import ProtocolError, ToolError
@@ -33,7 +34,7 @@ else:
 T = TypeVar("T")
 
 
-class SessionCore:
+class SessionCore(Live):
     """The state of a session, and the ways to its tools."""
 
     _bay: AsyncAgentBay

@@ -17,6 +17,7 @@ from .. import _left_over as left_over
 from .._config import Config, resolve
 from .._deadline import Deadline, cleaning_up
 from .._deferred import Deferred, hint
+from .._live import Live
 from .._params import ContextSync, CreateSessionParams
 from .._results.base import reported
 from .._results.sessions import DeleteResult, SessionId, SessionListResult, SessionResult
@@ -67,7 +68,7 @@ _CLEAN_UP_LIMIT = 30.0
 _QUEUE_LIMIT = 600.0
 
 
-class AsyncAgentBay:
+class AsyncAgentBay(Live):
     """A client for one AgentBay account, or for the local engine.
 
     It can be used from several event loops, one after the other or at once. Methods that return
@@ -105,6 +106,11 @@ class AsyncAgentBay:
                 print((await session.command.run("echo hello")).output)
         ```
     """
+
+    _instead = (
+        "a client cannot be copied or pickled: make another one, with the same arguments, where "
+        "it is needed"
+    )
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Self, SupportsIndex, TypeVar, cast
 
 from .._deferred import Deferred
 
@@ -43,3 +43,7 @@ class Wrapper(Generic[A]):
 
     def __hash__(self) -> int:
         return hash(self._impl)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
+        self._impl.__reduce_ex__(protocol)  # refuses when there can be no copy
+        return super().__reduce_ex__(protocol)
