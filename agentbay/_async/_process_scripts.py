@@ -10,6 +10,7 @@ find it again. The files, in the order in which they appear:
 - ``keeper``: the pid of the shell that waits for the process and knows its exit code.
 - ``pid``: the pid of the process, and what to signal: its process group, or the process alone
   where the image has no ``setsid``.
+- ``command``: what the process is told to do, if that is long.
 - ``closed``: there once the standard input is to end.
 - ``exit``: the exit code.
 """
@@ -17,16 +18,20 @@ find it again. The files, in the order in which they appear:
 from __future__ import annotations
 
 import shlex
+import uuid
 
 DIRECTORY = "/tmp/agentbay-process-"
 
 
-def script(text: str, *words: str) -> str:
-    """A command line that runs a script with these arguments."""
-    return shlex.join(["sh", "-c", text, "sh", *words])
+def script(text: str, *words: str, stdin: str = "") -> str:
+    """A command line that runs a script with these arguments, and with a standard input."""
+    line = shlex.join(["sh", "-c", text, "sh", *words])
+    end = uuid.uuid4().hex
+    return f"{line} <<'{end}'\n{stdin}\n{end}\n" if stdin else line
 
 
 # $1 directory, $2 working directory, $3 keeper, $4 child, $5 command, then NAME=value.
+# A command that is too long for an argument is not there, but comes as the standard input.
 # A job that a shell starts with & ignores INT and QUIT for good; `setsid -f` forks by itself.
 START = """\
 d=$1 cwd=$2 keeper=$3
@@ -34,6 +39,12 @@ shift 3
 if [ -n "$cwd" ]; then cd "$cwd" || exit 3; fi
 mkdir -m 700 "$d" && mkfifo "$d/stdin" "$d/queue" "$d/ready" || exit 4
 : >"$d/stdout" && : >"$d/stderr" || exit 4
+if [ -z "$2" ]; then
+  cat >"$d/command" || exit 4
+  child=$1
+  shift 2
+  set -- "$child" ". $d/command" "$@"
+fi
 exec 3<>"$d/ready"
 if setsid -f true 2>/dev/null; then
   setsid -f sh -c "$keeper" sh "$d" "$@" 3<&- </dev/null >/dev/null 2>&1

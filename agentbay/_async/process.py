@@ -34,6 +34,9 @@ _SCRIPT_LIMIT, _MARGIN = 20.0, 15.0
 # Bytes of one message; as base64 they pass through every way to a session.
 _CHUNK = 32 * 1024
 
+# Characters of an argument, of up to 4 bytes each: Linux takes no argument of 128 KiB.
+_LONGEST_WORD = 32_000
+
 _ID = re.compile(r"[0-9a-f]{32}")
 
 # The signals of Linux, where sessions run; this program may run elsewhere.
@@ -241,8 +244,9 @@ async def start(
     variables = [f"{name}={value}" for name, value in (given or {}).items() if _name(name, value)]
     directory = cwd if cwd is None or cwd.startswith("/") else f"./{cwd}"
     process = AsyncProcessHandle(session, uuid.uuid4().hex, 0)
-    words = (directory or "", scripts.KEEPER, scripts.CHILD, command, *variables)
-    text = scripts.script(scripts.START, scripts.DIRECTORY + process.id, *words)
+    short, long = (command, "") if len(command) <= _LONGEST_WORD else ("", command)
+    words = (directory or "", scripts.KEEPER, scripts.CHILD, short, *variables)
+    text = scripts.script(scripts.START, scripts.DIRECTORY + process.id, *words, stdin=long)
     begun = False
 
     async def run() -> _Look:

@@ -113,6 +113,31 @@ async def test_standard_input_is_closed(session: AsyncSession) -> None:
         assert await shell(session, "cat; echo end") == "end\n"
 
 
+@pytest.mark.engine_only
+@pytest.mark.parametrize("size", [128 * 1024, 5_000_000])
+async def test_a_long_command_is_one_as_any_other(session: AsyncSession, size: int) -> None:
+    tail = "echo $0 $#; wc -c; ls /proc/self/fd | wc -l; echo $LINENO; exit 7"
+    short = await session.command.run(f": ä; {tail}")
+
+    long = await session.command.run(f": {'ä' * (size // 2)}; {tail}", envs={"A": "1"})
+    killed = await session.command.run(f": {'x' * size}; kill -9 $$")
+
+    assert (long.stdout, long.exit_code) == (short.stdout, 7)
+    assert killed.exit_code == 128 + 9
+
+
+@pytest.mark.engine_only
+async def test_a_long_command_can_be_started(session: AsyncSession) -> None:
+    process = await session.command.start(
+        f": {'ä' * 100_000}; echo $0 $A; cat; exit 7", envs={"A": "1"}
+    )
+    await process.write_stdin("input")
+    await process.close_stdin()
+
+    assert await process.wait(timeout=60) == 7
+    assert "".join([text async for text in process.stdout()]) == "/bin/sh 1\ninput"
+
+
 async def test_commands_do_not_share_variables_and_directories(session: AsyncSession) -> None:
     await session.command.run("cd /tmp; NAME=x; export NAME")
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Generator
 from typing import Any, cast
 
 from . import children, limits
@@ -20,6 +21,9 @@ from .failure import Failure
 KEPT = 512 * 1024
 
 _CHUNK = 64 * 1024
+# Linux takes no longer argument, its end included; other systems have a limit for all of them.
+_LONGEST_ARGUMENT = 128 * 1024
+
 # A pipe holds at most this much unless its owner is privileged.
 _PIPE_LIMIT = 1024 * 1024
 # How long a killed program may take to be gone.
@@ -123,19 +127,36 @@ def _start(command: str, cwd: str, environment: dict[str, str]) -> children.Chil
     try:
         if not os.path.isdir(cwd):
             raise Failure(f"working directory {cwd}: No such directory")
-        return children.start(
-            ["/bin/sh" if os.path.exists("/bin/sh") else "bash", "-c", command],
-            is_plain=not environment,
-            cwd=cwd,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
+        with _source(command) as (text, stdin):
+            return children.start(
+                ["/bin/sh" if os.path.exists("/bin/sh") else "bash", "-c", text],
+                is_plain=not environment,
+                cwd=cwd,
+                env={**os.environ, **environment},
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+            )
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else exc
+        reason = limits.reason(exc) if isinstance(exc, OSError) else exc
         raise Failure(f"the command could not be started: {reason}") from exc
+
+
+@contextlib.contextmanager
+def _source(command: str) -> Generator[tuple[str, int]]:
+    """What `sh -c` is told for a command, and its standard input."""
+    text = os.fsencode(command)
+    if len(text) < _LONGEST_ARGUMENT or not hasattr(os, "memfd_create"):
+        yield command, subprocess.DEVNULL
+        return
+    if b"\0" in text:
+        raise ValueError("embedded null byte")
+    # The shell reads it from its standard input, which is as empty as that of others by then.
+    with open(os.memfd_create("command"), "wb") as file:
+        file.write(b"exec </dev/null; " + text)
+        file.flush()
+        yield ". /dev/stdin", file.fileno()
 
 
 def _watch(
