@@ -322,7 +322,7 @@ def _read_env_file(env_file: str | os.PathLike[str] | None) -> dict[str, str]:
         try:
             return _parse(Path(env_file))
         except (OSError, UnicodeDecodeError, ValueError, TypeError) as exc:
-            raise ConfigError(f"env_file {os.fspath(env_file)!r} cannot be read: {exc}") from exc
+            raise ConfigError(f"env_file {str(env_file)!r} cannot be read: {exc}") from exc
     for path in _candidates():
         try:
             # Asked first, because opening a named pipe would wait for its other end.

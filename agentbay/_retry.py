@@ -66,6 +66,9 @@ class RetryPolicy(Value):
             raise InvalidInputError(f"attempts must be a whole number, not {self.attempts!r}")
         if self.attempts < 1:
             raise InvalidInputError(f"attempts must be 1 or more, not {self.attempts}")
+        for value in (self.first_delay, self.longest_delay):
+            if not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InvalidInputError(f"a delay must be a number of seconds, not {value!r:.80}")
         if not 0 <= self.first_delay <= self.longest_delay < float("inf"):
             raise InvalidInputError(
                 "first_delay and longest_delay must be seconds, and the first the shorter one, "

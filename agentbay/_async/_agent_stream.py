@@ -16,7 +16,8 @@ from anyio.abc import TaskGroup
 
 from .._results.agent import ExecutionResult
 from .._results.base import raising
-from ..errors import AgentBayError, AgentError, AgentTimeoutError, InvalidInputError, ProtocolError
+from ..errors import AgentBayError, AgentError, AgentTimeoutError, ProtocolError
+from ..protocol._checks import check_functions
 from ..protocol._wire import WireError
 from ..protocol.agent import CANCELLED, FAILED, AgentEvent, read_state
 from ..protocol.agent_stream import ResumeTask, StreamMobileTask, read_event
@@ -37,8 +38,7 @@ _OPEN_LIMIT = 60.0
 
 
 def _callable(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not callable(value):
-        raise InvalidInputError(f"{field.name} must be a function, not {value!r:.80}")
+    check_functions(**{field.name: value})
 
 
 @attrs.frozen

@@ -75,9 +75,18 @@ def next_token(reply: Reply[SessionPage], passed: int, wanted: int) -> str:
 
 
 def persistence_item(context: ContextSync | BetaContextMount) -> PersistenceItem:
-    """How a context travels that a session gets."""
+    """How a context travels that a session gets.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
     if isinstance(context, ContextSync):
         return PersistenceItem(context.context_id, context.path, context.policy)
+    from .._params.mounts import BetaContextMount
+
+    if not isinstance(context, BetaContextMount):  # pyright: ignore[reportUnnecessaryIsInstance]
+        known = "ContextSync or BetaContextMount object"
+        raise InvalidInputError(f"a context must be a {known}, not {context!r:.80}")
     how = MountConfig(context.access_mode, context.strategy, context.source_path)
     return PersistenceItem(context.context_id, context.path, type="mount", mount_config=how)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .._deadline import cleaning_up
 from ..errors import AgentBayError, FileError, InvalidInputError, TransportError
+from ..protocol._checks import check_functions
 from ..protocol.command import Shell
 from ..protocol.file_system import BYTES_CHUNK, TEXT_CHUNK, ReadFile, WriteFile, WriteMode
 from ._callbacks import tell
@@ -61,6 +62,7 @@ async def read(session: AsyncSession, path: str, progress: Progress = None) -> t
 
     Gives the identifier of the last request, and the content.
     """
+    check_functions(progress_cb=progress)
     # Its buffer becomes the result without a copy.
     data = io.BytesIO()
     if _is_wide(session, ReadFile.tool):
@@ -84,6 +86,7 @@ async def write(
 
     Gives the identifier of the last request.
     """
+    check_functions(progress_cb=progress)
     source = _Source(content)
     if _is_wide(session, WriteFile.tool):
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._results.base import raising
 from ..errors import AgentBayError, APIError, BrowserError, InvalidInputError
+from ..protocol._checks import as_kind
 from ..protocol.browser import (
     BrowserNotifyMessage,
     BrowserOption,
@@ -82,7 +83,8 @@ class AsyncBrowser(Resource):
             option: What `get_option` is to tell.
             port: Where it listens inside the session; needed in a private network only.
         """
-        self._option, self._port = option, port
+        self._option = None if option is None else as_kind("option", option, BrowserOption)
+        self._port = port
         self._initialized, self._gone, self._error = True, False, None
 
     @raising(BrowserError)

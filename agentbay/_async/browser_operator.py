@@ -16,6 +16,7 @@ from .._results.browser_operator import ActResult, ObserveResult
 from .._transport import Reply
 from ..errors import APIError, BrowserError, InvalidInputError, ToolError
 from ..protocol import browser_operator as tools
+from ..protocol._checks import as_dict
 from ._page_target import AnyPage, find_page
 from ._page_tasks import result_of
 from ._resource import Resource
@@ -104,7 +105,7 @@ class AsyncBrowserOperator(Resource):
         Raises:
             BrowserError: The picture could not be taken, or there is no browser.
         """
-        part = None if clip is None else dict(clip)
+        part = None if clip is None else as_dict("clip", clip)
         call = tools.TakePicture(full_page, quality, part, timeout)
         return (await self._ask(await self._placed(call, page), _patience(timeout))).value
 

@@ -140,6 +140,8 @@ class AsyncAgentBay(Live):
             retry=retry,
             tracing=tracing,
         )
+        if not isinstance(owner, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInputError(f"owner must be text, not {owner!r:.80}")
         self._owner = owner
         if max_sessions is not None:
             _positive("max_sessions", max_sessions, 1)

@@ -14,6 +14,7 @@ from .._results.base import reported
 from .._results.code import EnhancedCodeExecutionResult
 from .._transport import Reply
 from ..errors import AgentBayError, ExecutionError, InvalidInputError, ProtocolError, WsRemoteError
+from ..protocol._checks import check_functions
 from ..protocol._wire import WireError
 from ..protocol.code import DEFAULT_TIMEOUT, CodeError, CodeReply, RunCode, language_of
 from ..protocol.code_stream import CodeEvent, StreamCode, StreamedRun, refused
@@ -159,9 +160,7 @@ class _Listeners:
     on_error: OnError | None
 
     def __attrs_post_init__(self) -> None:
-        for name, value in attrs.asdict(self).items():
-            if value is not None and not callable(value):
-                raise InvalidInputError(f"{name} must be a function, not {value!r:.80}")
+        check_functions(**attrs.asdict(self))
 
     async def hear(self, event: CodeEvent, data: Mapping[str, Any]) -> None:
         if event.kind == "stdout" and self.on_stdout is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
@@ -21,15 +21,13 @@ from .._results.sessions import OperationResult
 from ..errors import ClearanceTimeoutError, InvalidInputError
 from ..protocol import context_files as files
 from ..protocol import contexts as actions
-from ..protocol._checks import check_limits
+from ..protocol._checks import as_kind, check_times
 from ..protocol.context_files import ContextFileEntry
 from ..protocol.contexts import Context, ContextListParams
 from ._pauses import pauses
 
 if TYPE_CHECKING:
     from .client import AsyncAgentBay
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +93,7 @@ class AsyncContextService:
             next_token: Where the page begins: `next_token` of the page before.
             session_id: Only contexts of this session.
         """
-        kept = ContextListParams() if params is None else _of(ContextListParams, "params", params)
+        kept = as_kind("params", params or ContextListParams(), ContextListParams)
         size, token = max_results or kept.max_results or _PAGE, next_token or kept.next_token
         call = actions.ListContexts(
             max_results=size, next_token=token, session_id=session_id or kept.session_id
@@ -106,15 +104,15 @@ class AsyncContextService:
     @reported(OperationResult[bool])
     async def update(self, context: Context) -> OperationResult[bool]:
         """Give a context the name that the object carries."""
-        reply = await self._client.send(
-            actions.ModifyContext(_of(Context, "context", context).id, context.name)
-        )
+        context = as_kind("context", context, Context)
+        reply = await self._client.send(actions.ModifyContext(context.id, context.name))
         return OperationResult(reply.request_id, True, True)
 
     @reported(OperationResult[bool])
     async def delete(self, context: Context) -> OperationResult[bool]:
         """Delete a context and its files."""
-        reply = await self._client.send(actions.DeleteContext(_of(Context, "context", context).id))
+        context = as_kind("context", context, Context)
+        reply = await self._client.send(actions.DeleteContext(context.id))
         return OperationResult(reply.request_id, True, True)
 
     @reported(FileUrlResult)
@@ -267,7 +265,7 @@ class AsyncContextService:
     async def _start_clear(
         self, context_id: str, timeout: float, poll_interval: float
     ) -> ClearContextResult:
-        check_limits(timeout=timeout, poll_interval=poll_interval)
+        check_times(timeout=timeout, poll_interval=poll_interval)
         return await self.start_clear(context_id)
 
     @reported(ClearContextResult)
@@ -278,12 +276,6 @@ class AsyncContextService:
             if not found.success or found.status == "available":
                 return found
             _log.debug("the context %s is %s", context_id, found.status)
-
-
-def _of(kind: type[T], name: str, value: object) -> T:
-    if not isinstance(value, kind):
-        raise InvalidInputError(f"{name} must be a {kind.__name__} object, not {value!r:.80}")
-    return value
 
 
 def _check_search(name: str | None, context_id: str | None, create: bool) -> None:

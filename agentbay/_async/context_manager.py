@@ -19,7 +19,7 @@ from .._results.context import (
     ContextSyncResult,
 )
 from ..errors import AgentBayError, ContextNotFoundError, InvalidInputError
-from ..protocol._checks import check_limits
+from ..protocol._checks import check_functions, check_limits, check_times
 from ..protocol.bindings import (
     BindContexts,
     InternalContext,
@@ -167,7 +167,7 @@ class AsyncContextManager(Resource):
         """
         if not contexts:
             raise InvalidInputError("name at least one context to bind")
-        check_limits(timeout=timeout)
+        check_times(timeout=timeout)
         items = [persistence_item(context) for context in contexts]
         call = BindContexts(self._session.session_id, items)
         request_id = (await self._session.get_client().send(call)).request_id
@@ -281,8 +281,7 @@ def _retries(
         raise InvalidInputError("callback, max_retries or retry_interval is given twice")
     merged: Any = (b if a is None else a for a, b in zip(given, found, strict=True))
     told, tries, interval = merged
-    if told is not None and not callable(told):
-        raise InvalidInputError(f"callback must be a function, not {told!r:.80}")
+    check_functions(callback=told)
     for value in (tries, interval):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise InvalidInputError(

@@ -56,6 +56,8 @@ class AsyncExtensionsService:
 
     def __init__(self, agent_bay: AsyncAgentBay, context_id: str = "") -> None:
         self._bay = agent_bay
+        if not isinstance(context_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInputError(f"context_id must be text, not {context_id!r:.80}")
         self._wanted = context_id.strip()
         self._name = self._wanted or f"extensions-{int(time.time())}-{uuid.uuid4().hex[:8]}"
         self._context: Context | None = None

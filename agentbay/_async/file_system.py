@@ -27,7 +27,7 @@ from .._results.file_system import (
 )
 from ..errors import ContextNotFoundError, FileError, InvalidInputError
 from ..protocol import file_system as tools
-from ..protocol._checks import as_dict
+from ..protocol._checks import as_dict, as_texts, check_functions
 from ..protocol.file_system import Edit, FileChangeEvent, check_interval, write_mode
 from . import _file_contents as contents
 from ._resource import Resource
@@ -161,7 +161,7 @@ class AsyncFileSystem(Resource):
         A file that cannot be read does not fail the others: its text begins with
         ``Error - ``.
         """
-        reply = await self._call(tools.ReadMultipleFiles(_texts("paths", paths)))
+        reply = await self._call(tools.ReadMultipleFiles(as_texts("paths", paths)))
         return MultipleFileContentResult(reply.request_id, True, reply.value)
 
     @reported(FileSearchResult)
@@ -175,7 +175,7 @@ class AsyncFileSystem(Resource):
             pattern: Part of a name, or a pattern with ``*`` and ``?``.
             exclude_patterns: Names or patterns to leave out.
         """
-        excluded = ",".join(_texts("exclude_patterns", exclude_patterns or [])) or None
+        excluded = ",".join(as_texts("exclude_patterns", exclude_patterns or ())) or None
         reply = await self._call(tools.SearchFiles(path, pattern, excluded))
         return FileSearchResult(reply.request_id, True, reply.value)
 
@@ -390,6 +390,7 @@ class AsyncFileSystem(Resource):
         from ._watch_thread import DirectoryWatcher
 
         check_interval(interval)
+        check_functions(callback=callback)
         tools.GetFileChange(path)  # refuses a path that is none
         return DirectoryWatcher(self, path, callback, interval, stop_event)
 
@@ -420,13 +421,6 @@ class AsyncFileSystem(Resource):
                 request_id=request_id,
                 tool=tools.ReadFile.tool,
             ) from exc
-
-
-def _texts(name: str, values: Sequence[str]) -> list[str]:
-    # One text is a sequence of texts too, which is never meant.
-    if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidInputError(f"{name} must be a list of texts, not {values!r:.80}")
-    return list(values)
 
 
 def _edit(edit: Mapping[str, str]) -> Edit:

@@ -22,7 +22,7 @@ from .._results.file_system import DownloadResult, UploadResult
 from ..errors import AgentBayError, APIError, FileTransferError
 from ..protocol import context_files as actions
 from ..protocol._calls import check_path
-from ..protocol._checks import check_limits
+from ..protocol._checks import as_path, check_functions, check_times
 from ..protocol.bindings import InternalContext
 from . import _local_files as local_files
 from ._callbacks import tell
@@ -53,9 +53,10 @@ class AsyncFileTransfer(Resource):
     ) -> UploadResult:
         """Send a file; `AsyncFileSystem.upload_file` says what each argument means."""
         facts: dict[str, Any] = {"path": remote_path}
-        path = os.fspath(local_path)
         try:
-            check_limits(wait_timeout=wait_timeout, poll_interval=poll_interval)
+            path = as_path("local_path", local_path)
+            check_times(wait_timeout=wait_timeout, poll_interval=poll_interval)
+            check_functions(progress_cb=progress_cb)
             check_path("remote_path", remote_path)
             sync = partial(self._sync, remote_path, "download", wait, wait_timeout, poll_interval)
             await in_time(self._up(path, content_type, progress_cb, sync, facts))
@@ -75,9 +76,11 @@ class AsyncFileTransfer(Resource):
         progress_cb: Callable[[int], Awaitable[object] | None] | None = None,
     ) -> DownloadResult:
         """Fetch a file; `AsyncFileSystem.download_file` says what each argument means."""
-        facts: dict[str, Any] = {"path": remote_path, "local_path": os.fspath(local_path)}
+        facts: dict[str, Any] = {"path": remote_path, "local_path": ""}
         try:
-            check_limits(wait_timeout=wait_timeout, poll_interval=poll_interval)
+            facts["local_path"] = as_path("local_path", local_path)
+            check_times(wait_timeout=wait_timeout, poll_interval=poll_interval)
+            check_functions(progress_cb=progress_cb)
             check_path("remote_path", remote_path)
             await local_files.check_target(facts["local_path"], overwrite)
             sync = partial(self._sync, remote_path, "upload", wait, wait_timeout, poll_interval)

@@ -61,7 +61,8 @@ class AsyncGit(Resource):
             arguments += ["--branch", lines.plain("branch", branch), "--single-branch"]
         if depth is not None:
             arguments += ["--depth", lines.count("depth", depth)]
-        await self._git([*arguments, source, target], None, timeout_ms, lines.CLONE_LIMIT)
+        arguments += [source, target]
+        await self._git(arguments, "", timeout_ms, lines.CLONE_LIMIT, in_repo=False)
         return GitCloneResult(target)
 
     async def init(
@@ -89,7 +90,8 @@ class AsyncGit(Resource):
         if initial_branch is not None:
             arguments += ["--initial-branch", lines.plain("initial_branch", initial_branch)]
         arguments += ["--bare"] if bare else []
-        await self._git([*arguments, lines.plain("path", path)], None, timeout_ms)
+        arguments.append(lines.plain("path", path))
+        await self._git(arguments, "", timeout_ms, in_repo=False)
         return GitInitResult(path)
 
     async def add(
@@ -392,7 +394,7 @@ class AsyncGit(Resource):
         # Behind two hyphens, git takes no value for an option.
         ending = ["--"] if lines.text("value", value).startswith("-") else []
         arguments = ["config", f"--{where}", *ending, lines.plain("key", key), value]
-        await self._git(arguments, repo_path if where == "local" else None, timeout_ms)
+        await self._git(arguments, repo_path, timeout_ms, in_repo=where == "local")
 
     async def get_config(
         self,
@@ -413,7 +415,7 @@ class AsyncGit(Resource):
         where = lines.choice("scope", scope, lines.SCOPES)
         arguments = ["config", f"--{where}", "--get", lines.plain("key", key)]
         try:
-            reply = await self._git(arguments, repo_path if where == "local" else None, timeout_ms)
+            reply = await self._git(arguments, repo_path, timeout_ms, in_repo=where == "local")
         except GitError as exc:
             if exc.exit_code == lines.NOT_SET and not exc.stderr.strip():
                 return None
@@ -423,14 +425,16 @@ class AsyncGit(Resource):
     async def _git(
         self,
         arguments: Sequence[str],
-        repo_path: str | None,
+        repo_path: str,
         timeout_ms: int | None,
         default: int = lines.DEFAULT_LIMIT,
         *,
         operation: str = "",
+        in_repo: bool = True,
     ) -> ShellReply:
-        """Run one git command; a `repo_path` of None means that it needs no repository."""
-        line = self._quoting().git(arguments, repo_path)
+        """Run one git command, in a repository or where the session is."""
+        repo = lines.plain("repo_path", repo_path) if in_repo else None
+        line = self._quoting().git(arguments, repo)
         return await self._run(operation or arguments[0], line, lines.limit(timeout_ms, default))
 
     async def _run(self, operation: str, line: str, limit: int) -> ShellReply:

@@ -32,7 +32,7 @@ from ..errors import (
 )
 from ..protocol import sessions as actions
 from ..protocol._calls import Action
-from ..protocol._checks import check_limits
+from ..protocol._checks import check_times
 from ..protocol._wire import WireError, from_json
 from ..protocol.metrics import GetMetrics
 from ._pauses import pauses
@@ -90,7 +90,7 @@ async def pause(
         poll_interval: Seconds between two looks at the state; the first ones come sooner.
     """
     _check(session)
-    check_limits(timeout=timeout, poll_interval=poll_interval)
+    check_times(timeout=timeout, poll_interval=poll_interval)
     reply = await session.get_client().send(actions.PauseSession(session.session_id))
     await _until(session, "PAUSED", timeout, poll_interval, reply.request_id)
     return SessionPauseResult(reply.request_id, True, "PAUSED")
@@ -110,7 +110,7 @@ async def resume(
         poll_interval: Seconds between two looks at the state; the first ones come sooner.
     """
     _check(session)
-    check_limits(timeout=timeout, poll_interval=poll_interval)
+    check_times(timeout=timeout, poll_interval=poll_interval)
     reply = await session.get_client().send(actions.ResumeSession(session.session_id))
     data = await _until(session, "RUNNING", timeout, poll_interval, reply.request_id)
     _renew(session, data)

@@ -20,6 +20,7 @@ from ..errors import APIError, CommandError
 from ..protocol import application as apps
 from ..protocol import mobile as tools
 from ..protocol import ui
+from ..protocol._checks import as_kind
 from ..protocol.command import Shell
 from ..protocol.computer import Screenshot
 from ..protocol.extra_configs import AppManagerRule, MobileExtraConfig, MobileSimulateConfig
@@ -214,7 +215,7 @@ class AsyncMobile(Touchscreen):
             config: Where the facts are, and which of them count; nothing happens when its
                 `simulate` is False.
         """
-        config.validate()
+        as_kind("config", config, MobileSimulateConfig).validate()
         if not config.simulate or not config.simulate_path:
             return BoolResult("", True, True)
         return await self._set(tools.simulate_script(config.simulate_path, config.simulate_mode))
@@ -263,7 +264,7 @@ class AsyncMobile(Touchscreen):
 
 def _scripts(config: MobileExtraConfig) -> list[str]:
     """What a configuration comes down to; all of it is checked before anything runs."""
-    config.validate()
+    as_kind("mobile_config", config, MobileExtraConfig).validate()
     scripts: list[str] = []
     if config.lock_resolution is not None:
         scripts.append(tools.resolution_lock_script(config.lock_resolution))

@@ -11,6 +11,7 @@ import anyio
 
 from .._results.pty import PtySession
 from ..errors import InvalidInputError
+from ..protocol._checks import check_functions
 from ..protocol._frames import Method
 from ..protocol.pty import VARIABLES, ConnectPty, CreatePty, KillPty, ListPtys, PtyReference
 from ._resource import Resource
@@ -146,8 +147,7 @@ class AsyncPty(Resource):
     async def _listen(
         self, on_data: Callable[[bytes], Awaitable[object] | None] | None
     ) -> Terminal:
-        if on_data is not None and not callable(on_data):
-            raise InvalidInputError(f"on_data must be a function, not {on_data!r:.80}")
+        check_functions(on_data=on_data)
         connection = await self._session._websocket()
         terminal = Terminal(connection, on_data, self._ended)
         self._terminals[id(terminal)] = terminal

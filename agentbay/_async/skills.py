@@ -10,6 +10,7 @@ from .._results.base import raising, reported
 from .._results.sessions import OperationResult
 from .._results.skills import SkillsMetadataResult
 from ..errors import InvalidInputError, SkillsError
+from ..protocol._checks import as_dict, as_texts
 from ..protocol.skills import (
     BindSkills,
     ContextSkills,
@@ -64,8 +65,8 @@ class AsyncBetaSkillsService:
         if skill_ids is not None:
             if skill_names is not None:
                 raise InvalidInputError("give skill_names or skill_ids, not both")
-            return await self._by_ids(_texts("skill_ids", skill_ids))
-        names = _texts("skill_names", skill_names) or None
+            return await self._by_ids(as_texts("skill_ids", skill_ids))
+        names = as_texts("skill_names", skill_names or ()) or None
         call = GetSkills(image_id=image_id or None, skill_group_ids=names)
         reply = await self._client.send(call)
         skills = [skill for skill in reply.value.skills if skill.name]
@@ -119,24 +120,18 @@ class AsyncBetaSkillsService:
         return SkillsMetadataResult(reply.request_id, True, skills, root)
 
 
-def _texts(name: str, values: Sequence[str] | None) -> list[str]:
-    if isinstance(values, str) or not all(isinstance(value, str) for value in values or ()):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidInputError(f"{name} must be a list of text, not {values!r:.80}")
-    return list(values or ())
-
-
 def _items(items: Sequence[ContextSkills | Mapping[str, Any]]) -> list[ContextSkills]:
-    if not items:
-        raise InvalidInputError("items must name at least one context")
+    if not isinstance(items, list | tuple) or not items:
+        raise InvalidInputError(f"items must be a list with an item, not {items!r:.80}")
     return [_item(item) for item in items]
 
 
 def _item(item: ContextSkills | Mapping[str, Any]) -> ContextSkills:
     if isinstance(item, ContextSkills):
         return item
-    parts: dict[str, Any] = dict(item)
+    parts = as_dict("an item", item)
     try:
-        parts["skill_ids"] = _texts("skill_ids", parts["skill_ids"])
+        parts["skill_ids"] = as_texts("skill_ids", parts["skill_ids"])
         return ContextSkills(**parts)
     except (KeyError, TypeError) as exc:
         raise InvalidInputError(

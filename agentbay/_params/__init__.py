@@ -176,7 +176,7 @@ class CreateSessionParams(Value):
         syncs = _instances("context_syncs", given["context_syncs"], ContextSync)
         given["is_vpc"] = bool(given["is_vpc"])
         given["framework"] = given["framework"] or ""
-        given["beta_context_mounts"] = list(given["beta_context_mounts"] or ())
+        given["beta_context_mounts"] = _mounts(given["beta_context_mounts"])
         if any(given[name] not in (None, []) for name in _RARE):
             from ._checks import check_rare
 
@@ -196,9 +196,18 @@ _RARE = {
 }
 
 
+def _mounts(values: Sequence[Any] | None) -> list[Any]:
+    if not values:
+        return []
+    from .mounts import BetaContextMount
+
+    return _instances("beta_context_mounts", values, BetaContextMount)
+
+
 def _instances(name: str, values: Sequence[Any] | None, kind: type[Any]) -> list[Any]:
-    items = list(values or ())
-    for item in items:
-        if not isinstance(item, kind):
-            raise InvalidInputError(f"{name} must hold {kind.__name__} objects, not {item!r}")
-    return items
+    if isinstance(values, list | tuple | None):
+        items = list(cast("Sequence[object]", values or ()))
+        if all(isinstance(item, kind) for item in items):
+            return items
+    known = f"a list of {kind.__name__} objects"
+    raise InvalidInputError(f"{name} must be {known}, not {values!r:.80}")

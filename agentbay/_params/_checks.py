@@ -10,7 +10,6 @@ from ..protocol.extra_configs import ExtraConfigs
 from . import ContextSync
 from .browser import BrowserContext
 from .lifecycle import LifecyclePolicy, check_positive
-from .mounts import BetaContextMount
 
 
 def _is_list(value: object) -> bool:
@@ -91,8 +90,6 @@ def check_rare(given: dict[str, Any], syncs: list[ContextSync]) -> list[ContextS
     """
     _check_lifetime(given)
     _check_skills(given)
-    for mount in given["beta_context_mounts"]:
-        _check_kind("beta_context_mounts", mount, BetaContextMount)
     _check_kind("extra_configs", given["extra_configs"], ExtraConfigs)
     _check_kind("browser_context", given["browser_context"], BrowserContext)
     browser = cast("BrowserContext | None", given["browser_context"])

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 import attrs
 
 from ..errors import InvalidInputError, ProtocolError, ToolError
+from ._types import check_types
 from ._wire import (
     Field,
     Pascal,
@@ -85,7 +86,12 @@ class Action(Pascal, Generic[T]):
         return dict(self._parameters(query=True))
 
     def form(self) -> dict[str, str]:
-        """The parameters that travel in the form."""
+        """The parameters that travel in the form.
+
+        Raises:
+            InvalidInputError: A value is not of the type of its field.
+        """
+        check_types(self)
         return dict(sorted(self._parameters(query=False)))
 
     def _parameters(self, *, query: bool) -> Iterator[tuple[str, str]]:
@@ -252,7 +258,12 @@ class Tool(Generic[T]):
             TOOLS[cls.tool] = cls
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments as they travel."""
+        """The arguments as they travel.
+
+        Raises:
+            InvalidInputError: A value is not of the type of its field.
+        """
+        check_types(self)
         return cast(dict[str, Any], encode(self))
 
     @classmethod

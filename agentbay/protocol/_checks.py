@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, NoReturn, SupportsIndex, cast
+from typing import Any, NoReturn, SupportsIndex, TypeVar, cast
 
 import attrs
 
 from ..errors import InvalidInputError
+
+T = TypeVar("T")
 
 FIRST_PORT, LAST_PORT = 30100, 30199
 
@@ -47,8 +50,17 @@ def check_limits(**limits: object) -> None:
     Raises:
         InvalidInputError: One is no number, or not positive.
     """
-    for name, value in limits.items():
-        if value is not None and (not isinstance(value, int | float) or not value > 0):
+    check_times(**{name: value for name, value in limits.items() if value is not None})
+
+
+def check_times(**times: object) -> None:
+    """Refuse times that nobody can wait, and None.
+
+    Raises:
+        InvalidInputError: One is no number, or not positive.
+    """
+    for name, value in times.items():
+        if not isinstance(value, int | float) or not value > 0:
             raise InvalidInputError(f"{name} must be positive, in seconds, not {value!r:.80}")
 
 
@@ -61,6 +73,53 @@ def as_dict(name: str, values: object) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise InvalidInputError(f"{name} must be a dictionary, not {values!r:.80}")
     return dict(cast("Mapping[str, Any]", values))
+
+
+def as_texts(name: str, values: object) -> list[str]:
+    """Refuse what is no list of text; a text, which is a sequence of texts, is never meant.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    if isinstance(values, Iterable) and not isinstance(values, str | Mapping):
+        found = list(cast("Iterable[object]", values))
+        if all(isinstance(value, str) for value in found):
+            return cast("list[str]", found)
+    raise InvalidInputError(f"{name} must be a list of texts, not {values!r:.80}")
+
+
+def as_path(name: str, path: object) -> str:
+    """Refuse what cannot name a file of this machine.
+
+    Raises:
+        InvalidInputError: It is neither text nor a path.
+    """
+    found = os.fspath(cast("os.PathLike[str]", path)) if isinstance(path, os.PathLike) else path
+    if not isinstance(found, str):
+        raise InvalidInputError(f"{name} must be the path of a file, not {path!r:.80}")
+    return found
+
+
+def as_kind(name: str, value: object, kind: type[T]) -> T:
+    """Refuse what is of another class.
+
+    Raises:
+        InvalidInputError: It is.
+    """
+    if not isinstance(value, kind):
+        raise InvalidInputError(f"{name} must be a {kind.__name__} object, not {value!r:.80}")
+    return value
+
+
+def check_functions(**functions: object) -> None:
+    """Refuse what cannot be called; None stands for no function.
+
+    Raises:
+        InvalidInputError: One cannot.
+    """
+    for name, value in functions.items():
+        if value is not None and not callable(value):
+            raise InvalidInputError(f"{name} must be a function, not {value!r:.80}")
 
 
 def check_port(port: object) -> int:

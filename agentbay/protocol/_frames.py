@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import attrs
 
+from ._types import check_types
 from ._wire import WireError, decode, encode, from_json, shape, to_json
 
 T = TypeVar("T")
@@ -144,7 +145,12 @@ class Method(Generic[T]):
             METHODS[cls.method] = cls
 
     def params(self) -> dict[str, Any]:
-        """The parameters as they travel; those that are None do not."""
+        """The parameters as they travel; those that are None do not.
+
+        Raises:
+            InvalidInputError: A value is not of the type of its field.
+        """
+        check_types(self)
         return cast("dict[str, Any]", encode(self))
 
     def data(self) -> dict[str, Any]:

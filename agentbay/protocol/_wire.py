@@ -84,13 +84,15 @@ class Field:
     json_text: bool = False
     query: bool = False
     read: Callable[[Any], Any] | None = None
-    # What the two below say is in the others; every value of every reply asks for it.
+    # What the three below say is in the others; every value of every reply asks for it.
     names: tuple[str, ...] = attrs.field(init=False, eq=False, repr=False)
     plain: Any = attrs.field(init=False, eq=False, repr=False)
+    optional: bool = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "names", (self.name, *self.also))
         object.__setattr__(self, "plain", _plain(self))
+        object.__setattr__(self, "optional", type(None) in get_args(self.hint))
 
     def find(self, data: Mapping[str, Any]) -> Any:
         """The raw value in ``data``, under any name of the field; else None."""

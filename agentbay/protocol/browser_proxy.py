@@ -19,7 +19,7 @@ _PLACES = ("isp", "country", "province", "city")
 
 
 def _proxy_type(_: object, __: attrs.Attribute[Any], value: object) -> None:
-    if value not in _STRATEGIES:
+    if not isinstance(value, str) or value not in _STRATEGIES:
         known = ", ".join(_STRATEGIES)
         raise InvalidInputError(f"proxy_type must be one of {known}, not {value!r:.80}")
 

@@ -9,6 +9,7 @@ import attrs
 
 from ..errors import InvalidInputError
 from ._calls import Content, Tool
+from ._checks import as_texts
 from ._wire import WireError, decode, from_json, named, shape, to_json
 
 SERVER = "wuying_system"
@@ -93,8 +94,6 @@ def names(keys: Sequence[str] | None) -> list[str] | None:
     """The names to ask for; None when there are none.
 
     Raises:
-        InvalidInputError: It is a single text, which would be taken as a list of letters.
+        InvalidInputError: It is no list of texts.
     """
-    if isinstance(keys, str):
-        raise InvalidInputError(f"keys must be a list of names: [{keys!r:.80}]")
-    return list(keys or []) or None
+    return as_texts("keys", keys or ()) or None

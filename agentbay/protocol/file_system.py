@@ -13,6 +13,7 @@ import attrs
 
 from ..errors import FileError, InvalidInputError
 from ._calls import Content, Tool, a_path
+from ._checks import check_times
 from ._wire import Camel, WireError, decode, encode, named, shape, to_json
 
 SERVER = "wuying_filesystem"
@@ -349,7 +350,8 @@ def check_interval(interval: float) -> None:
     Raises:
         InvalidInputError: It is not positive, or endless.
     """
-    if not 0 < interval < math.inf:
+    check_times(interval=interval)
+    if interval == math.inf:
         raise InvalidInputError(f"interval must be positive, in seconds, not {interval!r}")
 
 

@@ -16,6 +16,7 @@ from ..errors import (
     GitNotFoundError,
     InvalidInputError,
 )
+from ._checks import as_texts
 
 # git must not wait for a password, and its texts are read.
 ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
@@ -68,9 +69,10 @@ def paths(name: str, value: Sequence[str]) -> list[str]:
     Raises:
         InvalidInputError: No list, an empty one, or one with empty texts.
     """
-    if isinstance(value, str) or not value or not all(value):
+    found = as_texts(name, value)
+    if not found or not all(found):
         raise InvalidInputError(f"{name} must be a list of paths that is not empty")
-    return [text(name, path) for path in value]
+    return [text(name, path) for path in found]
 
 
 def limit(timeout_ms: object, default: int) -> int:

@@ -8,6 +8,7 @@ import attrs
 
 from ..errors import InvalidInputError
 from ._calls import Action, Envelope, not_blank
+from ._checks import as_texts
 from ._wire import Pascal, named
 
 
@@ -34,8 +35,9 @@ class SkillGroup(Pascal):
     skills: list[SkillInfo] = named("MetaDataList", factory=list)
 
 
-def _some_skills(_: Any, __: attrs.Attribute[Any], value: list[str]) -> None:
-    if not value or not all(isinstance(item, str) and item.strip() for item in value):  # pyright: ignore[reportUnnecessaryIsInstance]
+def _some_skills(_: Any, __: attrs.Attribute[Any], value: object) -> None:
+    found = as_texts("skill_ids", value)
+    if not found or not all(item.strip() for item in found):
         raise InvalidInputError(f"skill_ids must be a list of text with an entry, not {value!r}")
 
 

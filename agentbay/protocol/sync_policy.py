@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 import attrs
 
 from ..errors import InvalidInputError
-from ._checks import Choice
+from ._checks import Choice, as_texts
 from ._renamed import renamed
 from ._wire import Camel, encode, named
 
@@ -48,8 +48,8 @@ class Lifecycle(Choice):
     LIFECYCLE_FOREVER = "Lifecycle_Forever"
 
 
-def _no_wildcards(what: str, paths: list[str]) -> None:
-    for path in paths:
+def _no_wildcards(what: str, paths: object) -> None:
+    for path in as_texts(what, paths):
         if any(sign in path for sign in "*?[]"):
             raise InvalidInputError(f"{what} must not hold wildcards: {path!r}")
 

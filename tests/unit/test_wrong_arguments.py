@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import pytest
 
-from agentbay import AgentBay, AsyncAgentBay, AsyncSession, InvalidInputError
+from agentbay import (
+    AgentBay,
+    AgentBayError,
+    AsyncAgentBay,
+    AsyncSession,
+    BrowserProxy,
+    ConfigError,
+    ContextSync,
+    CreateSessionParams,
+    InvalidInputError,
+    RecyclePolicy,
+    RetryPolicy,
+    WhiteList,
+)
+
+from .service import Service, always, client, ok, session_of
+
+# Sessions are dropped rather than closed, which trio reports.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 
 _CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("args", "call_mcp_tool", ("shell", None), {}),
@@ -20,6 +41,15 @@ _CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("an edit", "file_system.edit_file", ("/tmp/a", [("a", "b")]), {}),
     ("paths", "file_system.read_multiple_files", (None,), {}),
     ("timeout", "context.sync", (), {"timeout": "5"}),
+    ("timeout", "pause", (None,), {}),
+    ("cwd", "command.run", ("true",), {"cwd": 5}),
+    ("keys", "env.get", (5,), {}),
+    ("a context", "context.bind", ("x",), {}),
+    ("context_id", "context.info", (5,), {}),
+    ("local_path", "file_system.upload_file", (None, "/tmp/a"), {}),
+    ("local_path", "file_system.download_file", ("/tmp/a", 5), {}),
+    ("progress_cb", "file_system.write_file", ("/tmp/a", "a"), {"progress_cb": "x"}),
+    ("mobile_config", "mobile.configure", ("x",), {}),
 ]
 
 
@@ -36,6 +66,99 @@ async def test_a_session_refuses_it(
     assert not result.success
     assert isinstance(result.error, InvalidInputError)
     assert result.error_message.startswith(f"{named} must be ")
+
+
+_PARTS = (
+    "command file_system code oss context browser browser.operator computer mobile application "
+    "window ui agent.computer agent.browser agent.mobile env git pty"
+)
+# What is not looked at: the repository of a setting for all of them, and a name that is unknown.
+_FREE = {
+    "configure_user.repo_path",
+    "get_config.repo_path",
+    "set_config.repo_path",
+    "find_server_for_tool.tool_name",
+}
+_GIVEN = {
+    "str": "x", "int": 5, "float": 5.0, "Mapping[str, str]": {"a": "b"}, "Sequence[str]": ["x"],
+    "str | bytes": "x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", ["", *_PARTS.split()])
+async def test_a_session_sends_nothing_odd(part: str) -> None:
+    service = Service(always(ok))
+    assert await _accepted(service, _part(session_of(service), part)) == []
+
+
+@pytest.mark.parametrize("part", ["", "context", "beta_network", "beta_skills"])
+async def test_a_client_sends_nothing_odd(part: str) -> None:
+    service = Service(always(ok))
+    assert await _accepted(service, _part(client(service), part)) == []
+
+
+def _part(whole: object, part: str) -> object:
+    return attrgetter(part)(whole) if part else whole
+
+
+async def _accepted(service: Service, target: object) -> list[str]:
+    """The parameters for which an object of no use is sent, or ends in another error than ours."""
+    found: list[str] = []
+    for name, parameter, options in _calls_of(type(target)):
+        service.sent.clear()
+        try:
+            result = await getattr(target, name)(**options)
+        except AgentBayError as exc:
+            fine, said = not service.sent, repr(exc)
+        except Exception as exc:  # noqa: BLE001 - what the test is about
+            fine, said = False, repr(exc)
+        else:
+            fine, said = not service.sent and not getattr(result, "success", True), repr(result)
+        if not fine:
+            found.append(f"{name}.{parameter}: {said}")
+    return found
+
+
+def _calls_of(kind: type[Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Methods, and arguments of which one is an object of no use."""
+    methods = inspect.getmembers(kind, inspect.iscoroutinefunction)
+    for name, method in methods:
+        parameters = {
+            key: value
+            for key, value in list(inspect.signature(method).parameters.items())[1:]
+            if value.kind is not value.VAR_POSITIONAL
+        }
+        needed = {
+            key: _GIVEN.get(value.annotation)
+            for key, value in parameters.items()
+            if value.default is value.empty
+        }
+        for key, value in parameters.items():
+            # Flags count as true or false, whatever they are.
+            free = value.annotation in ("bool", "bool | None", "Any", "object")
+            if not name.startswith("_") and not free and f"{name}.{key}" not in _FREE:
+                yield name, key, {**needed, key: object()}
+
+
+_WRONG: Any = object()
+_MADE: list[tuple[Any, dict[str, Any]]] = [
+    (CreateSessionParams, {"labels": [_WRONG]}),
+    (CreateSessionParams, {"context_syncs": 5}),
+    (CreateSessionParams, {"context_syncs": ContextSync("c-1", "/w")}),
+    (CreateSessionParams, {"beta_context_mounts": 5}),
+    (WhiteList, {"path": 5}),
+    (RecyclePolicy, {"paths": 5}),
+    (BrowserProxy, {"proxy_type": [_WRONG]}),
+    (RetryPolicy, {"first_delay": _WRONG}),
+    (AsyncAgentBay, {"endpoint": "local", "owner": 5}),
+    (AsyncAgentBay, {"endpoint": "local", "env_file": 5}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), _MADE)
+def test_what_is_made_refuses_it(kind: Any, options: dict[str, Any]) -> None:
+    with pytest.raises((InvalidInputError, ConfigError)):
+        kind(**options)
 
 
 async def test_a_started_command_refuses_it() -> None:
