@@ -28,6 +28,9 @@ Progress = Callable[[int], object] | None
 # five times on its way.
 _WIDE = 8 * 1024 * 1024
 
+# The same where the engine is in this process: more would take more memory, and not less time.
+_NEAR = 1024 * 1024
+
 # Characters or bytes that are looked at in one go.
 _LOOK = 1024 * 1024
 
@@ -72,7 +75,8 @@ async def read(session: AsyncSession, path: str, progress: Progress = None) -> t
             if _is_wide(session, ReadFile.tool):
                 raise
             # There was no connection, and the other way has a limit.
-    return await _read_ranges(session, path, data, BYTES_CHUNK, progress), data.getvalue()
+    size = _narrow(session, BYTES_CHUNK)
+    return await _read_ranges(session, path, data, size, progress), data.getvalue()
 
 
 async def write(
@@ -95,12 +99,18 @@ async def write(
             if exc.sent:
                 raise
             # There was no connection, and the other way has a limit.
-    return await _write(session, path, source, mode, TEXT_CHUNK, progress)
+    size = _narrow(session, TEXT_CHUNK)
+    return await _write(session, path, source, mode, size, progress)
 
 
 def _is_wide(session: AsyncSession, tool: str) -> bool:
     """Whether a message to a tool may have any size."""
     return uses_link(session._data, session._server_of(tool), client=session.get_client())
+
+
+def _narrow(session: AsyncSession, limit: int) -> int:
+    """Bytes of a message to a tool where that has a limit; an engine in this process has none."""
+    return _NEAR if session.get_agent_bay().endpoint == "local" else limit
 
 
 async def _read_ranges(

@@ -649,3 +649,18 @@ async def test_the_aliases_do_the_same(session: AsyncSession) -> None:
             await files.write("/tmp/a.txt", "x")
             assert (await delete("/tmp/a.txt")).success
         assert (await files.ls("/tmp")).entries == []
+
+
+@pytest.mark.embedded_only
+async def test_an_engine_in_this_process_gets_large_messages(session: AsyncSession) -> None:
+    sent: list[int] = []
+    read: list[int] = []
+    content = "line\n" * 600_000
+
+    (
+        await session.file_system.write_file("/tmp/big.txt", content, progress_cb=sent.append)
+    ).unwrap()
+    result = await session.file_system.read_file("/tmp/big.txt", progress_cb=read.append)
+
+    assert result.unwrap() == content
+    assert sent == read == [1 << 20, 2 << 20, 3_000_000]
