@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -84,6 +83,8 @@ class RetryPolicy(Value):
         """
         if failed >= self.attempts:
             return None
+        import random  # takes its time to load, and most calls need no second attempt
+
         drawn = random.uniform(0, min(self.first_delay * 2 ** (failed - 1), self.longest_delay))
         asked = getattr(error, "retry_after", None) or 0.0
         return drawn + asked if asked <= self.longest_delay else None

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .._exchange import masked
+from .._masking import masked
 from .._transport import Answer, ApiClient, Reply
 from ..errors import (
     AgentBayError,

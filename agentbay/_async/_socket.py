@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from .._exchange import masked
+from .._masking import masked
 from ..errors import (
     AgentBayError,
     ConfigError,

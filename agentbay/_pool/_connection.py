@@ -8,9 +8,17 @@ import socket
 from collections.abc import AsyncIterable, Callable
 from typing import cast
 
-import httpx
-
 from ._dialing import acknowledged, is_quiet
+from ._errors import (
+    LateError,
+    LocalProtocolError,
+    NetworkError,
+    ReadError,
+    ReadTimeoutError,
+    RemoteProtocolError,
+    UntakenError,
+    WriteTimeoutError,
+)
 from ._readers import Head, Reader
 from ._requests import Order
 
@@ -20,10 +28,6 @@ _HIGH, _LOW = 256 * 1024, 64 * 1024
 
 # Bytes of a body that go with the head, and that are handed to the system at once.
 _SMALL, _SLICE = 64 * 1024, 256 * 1024
-
-
-class UntakenError(httpx.ConnectError):
-    """The server closed the connection before it took a byte of the request."""
 
 
 class Connection(asyncio.Protocol):
@@ -85,8 +89,8 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         # Not a deque: an empty one takes 0.7 KB.
         self._chunks: list[bytes] = []
-        self._error: httpx.TransportError | None = None
-        self._late: type[httpx.TimeoutException] = httpx.ReadTimeout
+        self._error: NetworkError | None = None
+        self._late: type[LateError] = ReadTimeoutError
         self._held = self._taken = 0
         self._working = self._heard = self._complete = self._keep = self._sent = False
         self._choked = self._paused = False
@@ -125,12 +129,12 @@ class Connection(asyncio.Protocol):
 
         Raises:
             UntakenError: The server took no byte of it.
-            httpx.TransportError: There is no reply, or none that makes sense.
+            NetworkError: There is no reply, or none that makes sense.
         """
         self._begin(order)
         await self._send(order)
         while (head := self.head) is None:
-            await self._wait(order.limits.read, httpx.ReadTimeout)
+            await self._wait(order.limits.read, ReadTimeoutError)
         return head
 
     async def next_chunk(self, limit: float | None) -> bytes:
@@ -138,7 +142,7 @@ class Connection(asyncio.Protocol):
         while not self._chunks:
             if self._complete:
                 return b""
-            await self._wait(limit, httpx.ReadTimeout)
+            await self._wait(limit, ReadTimeoutError)
         chunk = self._chunks.pop(0)
         self._held -= len(chunk)
         if self._paused and self._held < _LOW and self._transport is not None and not self.closed:
@@ -175,7 +179,7 @@ class Connection(asyncio.Protocol):
             # Not `close`, which waits for the other side to say goodbye where there is TLS.
             self._transport.abort()
 
-    def fail(self, error: httpx.TransportError) -> None:
+    def fail(self, error: NetworkError) -> None:
         """Close it, and end the exchange with an error."""
         if self._error is None and not self._complete:
             self._error = error
@@ -215,11 +219,11 @@ class Connection(asyncio.Protocol):
         async for piece in pieces:
             size += len(piece)
             if order.length is not None and size > order.length:
-                raise httpx.LocalProtocolError("the body is longer than content-length says")
+                raise LocalProtocolError("the body is longer than content-length says")
             if not await self._write(piece, order.limits.write):
                 return
         if order.length is not None and size < order.length:
-            raise httpx.LocalProtocolError("the body is shorter than content-length says")
+            raise LocalProtocolError("the body is shorter than content-length says")
         self._sent = True
 
     async def _write(self, data: bytes, limit: float | None) -> bool:
@@ -232,10 +236,10 @@ class Connection(asyncio.Protocol):
                 raise self._error
             cast("asyncio.Transport", self._transport).write(view[start : start + _SLICE])
             while self._choked and self.head is None:
-                await self._wait(limit, httpx.WriteTimeout)
+                await self._wait(limit, WriteTimeoutError)
         return True
 
-    async def _wait(self, limit: float | None, late: type[httpx.TimeoutException]) -> None:
+    async def _wait(self, limit: float | None, late: type[LateError]) -> None:
         """Wait until something happens, unless something has that ends the exchange."""
         if self._error is not None:
             raise self._error
@@ -316,7 +320,7 @@ class Connection(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         try:
             self._reader.feed(data)
-        except httpx.RemoteProtocolError as exc:
+        except RemoteProtocolError as exc:
             self.fail(exc)
 
     def _end(self, exc: Exception | None) -> None:
@@ -329,7 +333,7 @@ class Connection(asyncio.Protocol):
         if not (self._heard or was_reset) and 0 < self._taken == acknowledged(self._socket):
             self.fail(UntakenError("the server had closed the connection"))
         elif exc is not None:
-            self.fail(httpx.ReadError(f"the connection broke: {type(exc).__name__}"))
+            self.fail(ReadError(f"the connection broke: {type(exc).__name__}"))
         else:
             self._read(b"")  # which ends the body, or is an error
             self._wake()

@@ -7,6 +7,7 @@ import functools
 import math
 import socket
 import ssl
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,11 +15,19 @@ from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
-import httpx
 
 from ._connection import Connection
 from ._dialing import dial
-from ._readers import new_reader
+from ._errors import (
+    ConnectError,
+    ConnectTimeoutError,
+    PoolTimeoutError,
+    ReadError,
+    UnsupportedProtocolError,
+    UntakenError,
+)
+from ._readers import Head, new_reader
+from ._requests import Limits, Order, Place
 from ._tls import Tls
 
 T = TypeVar("T")
@@ -33,6 +42,9 @@ _TICK = 0.05
 # Connections to an origin that are opened at a time. While one is, it takes twice the memory, and
 # a server has room for some of those that it has not accepted; the others come a second later.
 _AT_ONCE = 64
+
+# Seconds by which timers of an event loop may come early.
+_INSTANT = 0.001
 
 
 class Pool:
@@ -54,8 +66,75 @@ class Pool:
         self._due = math.inf
         self.closed = False
 
-    def origin(self, scheme: str, host: str, port: int | None) -> Origin:
-        """The connections to a scheme, host and port."""
+    @classmethod
+    def here(cls, tls: Tls, *, most: int | None = None, kept: float = KEPT) -> Pool | None:
+        """One for the running event loop; None where that is none of asyncio's."""
+        loop = anyio.lowlevel.current_token().native_token
+        if not isinstance(loop, asyncio.AbstractEventLoop):
+            return None
+        return cls(loop, tls, most=most_connections() if most is None else most, kept=kept)
+
+    def limits(self, total: float, connect: float | None) -> Limits:
+        """Seconds for a whole exchange that begins at this moment, and to connect."""
+        return Limits(connect, end=self.loop.time() + total)
+
+    async def exchange(self, place: Place, order: Order, made: Callable[[Head, bytes], T]) -> T:
+        """Exchange a request for the whole of its reply.
+
+        Args:
+            place: Where it goes: scheme, host and port count.
+            order: The request.
+            made: Makes what is given back.
+
+        Raises:
+            NetworkError: There is no reply, or none that makes sense.
+            TimeoutError: There was not even a connection when the time for all of it was over.
+        """
+        origin = self.origin(place)
+        try:
+            connection = await self.answering(origin, order)
+        except (ConnectTimeoutError, PoolTimeoutError) as exc:
+            if self.loop.time() < order.limits.end - _INSTANT:
+                raise
+            raise TimeoutError("the time for the whole exchange is over") from exc
+        try:
+            return made(*await connection.whole_reply())
+        finally:
+            origin.release(connection)
+
+    async def answering(self, origin: Origin, order: Order) -> Connection:
+        """The connection over which a request was answered; the one attempt that is made of it.
+
+        Raises:
+            NetworkError: There is no reply, or none that makes sense.
+        """
+        limits = order.limits
+        while True:
+            now = self.loop.time()
+            connect, patience = limits.left(limits.connect, now), limits.left(limits.pool, now)
+            connection = await origin.acquire(connect, patience)
+            try:
+                await connection.exchange(order)
+            except UntakenError:
+                origin.release(connection)
+                if not isinstance(order.body, bytes):
+                    raise  # a part of it may be gone
+            except BaseException:  # cancelled too: half an exchange is on that connection
+                connection.drop()
+                origin.release(connection)
+                raise
+            else:
+                return connection
+
+    def origin(self, place: Place) -> Origin:
+        """The connections to a scheme, host and port.
+
+        Raises:
+            UnsupportedProtocolError: The scheme is not one of HTTP.
+        """
+        scheme, host, port, *_ = place
+        if scheme not in ("http", "https"):
+            raise UnsupportedProtocolError("the URL is not one of http:// or https://")
         key = scheme, host, port or (443 if scheme == "https" else 80)
         found = self._origins.get(key)
         if found is None:
@@ -131,8 +210,8 @@ class Origin:
             patience: Seconds to wait for one.
 
         Raises:
-            httpx.ConnectError: None can be opened; `httpx.ConnectTimeout` for too slow.
-            httpx.PoolTimeout: None came free.
+            ConnectError: None can be opened; `ConnectTimeoutError` for too slow.
+            PoolTimeoutError: None came free.
         """
         while True:
             while self._idle:
@@ -181,10 +260,10 @@ class Origin:
         """Close all connections; what waits for one fails."""
         for waiter in self._waiters:
             if not waiter.done():
-                waiter.set_exception(httpx.ConnectError("the client was closed"))
+                waiter.set_exception(ConnectError("the client was closed"))
         self._waiters.clear()
         for connection in self.connections():
-            connection.fail(httpx.ReadError("the client was closed"))
+            connection.fail(ReadError("the client was closed"))
         self._idle.clear()
 
     async def _is_alive(self, connection: Connection) -> bool:
@@ -207,7 +286,7 @@ class Origin:
         except BaseException as exc:  # cancelled too: others wait behind
             self._give_up(waiter)
             if isinstance(exc, TimeoutError):
-                raise httpx.PoolTimeout("all connections are in use") from exc
+                raise PoolTimeoutError("all connections are in use") from exc
             raise
 
     def _give_up(self, waiter: asyncio.Future[Connection | None]) -> None:
@@ -251,7 +330,7 @@ class Origin:
             connection = await self._connected(limit)
             if self._pool.closed:
                 connection.drop()
-                raise httpx.ConnectError("the client was closed")
+                raise ConnectError("the client was closed")
         except BaseException:  # cancelled too: the place is free for the next
             self._let_one_in()
             raise
@@ -264,9 +343,9 @@ class Origin:
                 async with self._dialing:
                     return await self._dial()
         except TimeoutError as exc:
-            raise httpx.ConnectTimeout(str(exc) or "no connection in time") from exc
+            raise ConnectTimeoutError(str(exc) or "no connection in time") from exc
         except (OSError, UnicodeError) as exc:
-            raise httpx.ConnectError(str(exc) or type(exc).__name__) from exc
+            raise ConnectError(str(exc) or type(exc).__name__) from exc
 
     async def _dial(self) -> Connection:
         pool = self._pool
@@ -290,6 +369,21 @@ class Origin:
             return await dialing(), pool.tls.ready
         # The certificates of the system take about as long to read as the server to answer.
         return await _both(dialing, pool.tls.context)
+
+
+def prepare() -> None:
+    """Load what a connection needs, so that the first call does not wait for it."""
+    new_reader()
+
+
+def most_connections() -> int:
+    """How many connections there may be: 1,000, or three quarters of what the system allows."""
+    if sys.platform == "win32":
+        return 1000
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1000 if files == resource.RLIM_INFINITY else max(min(1000, files * 3 // 4), 1)
 
 
 async def _both(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import sys
 from collections.abc import Mapping
-from urllib.request import getproxies
 
 
 def proxies(found: Mapping[str, str] | None = None) -> dict[str, str | None]:
@@ -13,7 +14,7 @@ def proxies(found: Mapping[str, str] | None = None) -> dict[str, str | None]:
     Args:
         found: Proxies by scheme, and hosts to spare as ``no``; those of the system by default.
     """
-    named = getproxies() if found is None else found
+    named = _found() if found is None else found
     spared = [host.strip() for host in named.get("no", "").split(",")]
     if "*" in spared:
         return {}
@@ -23,6 +24,15 @@ def proxies(found: Mapping[str, str] | None = None) -> dict[str, str | None]:
             through[f"{scheme}://"] = proxy if "://" in proxy else f"http://{proxy}"
     through.update((_pattern(host), None) for host in spared if host)
     return through
+
+
+def _found() -> Mapping[str, str]:
+    variables = {name.lower() for name in os.environ}
+    if sys.platform == "linux" and not variables & {"http_proxy", "https_proxy", "all_proxy"}:
+        return {}
+    from urllib.request import getproxies  # takes as long to load as all of httpx
+
+    return getproxies()
 
 
 def _pattern(host: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
-import h11
-import httpx
+from ._errors import RemoteProtocolError
 
 # Bytes of the longest head of a reply.
-_LONGEST_HEAD = 100 * 1024
+LONGEST_HEAD = 100 * 1024
 
 
 class Head(NamedTuple):
@@ -45,74 +45,24 @@ class Reader(Protocol):
         """Read what arrived; empty when the server will send no more.
 
         Raises:
-            httpx.RemoteProtocolError: That is no reply, or less than the whole.
+            RemoteProtocolError: That is no reply, or less than the whole.
         """
 
 
 def new_reader() -> Reader:
     """Make the reader of a connection."""
-    httptools = _httptools()
-    return H11Reader() if httptools is None else HttptoolsReader(httptools)
+    return _kind()()
 
 
 @functools.cache
-def _httptools() -> Any:
+def _kind() -> Callable[[], Reader]:
     try:
-        return import_module("httptools")
+        httptools = import_module("httptools")
     except ModuleNotFoundError:
-        return None
+        from ._h11_reader import H11Reader  # takes its time to load
 
-
-class H11Reader:
-    """Reads with h11, which is there wherever httpx is."""
-
-    _sink: Sink
-
-    def __init__(self) -> None:
-        self._machine = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
-
-    def start(self, method: str, sink: Sink) -> None:
-        """Expect the reply to a request."""
-        self._sink, machine = sink, self._machine
-        if machine.our_state is not h11.IDLE:
-            machine.start_next_cycle()
-        # h11 has to know the method. The request itself is written by `_requests`.
-        machine.send(_stand_in(method))
-        machine.send(_SENT)
-
-    def feed(self, data: bytes) -> None:
-        """Read what arrived; empty when the server will send no more."""
-        machine, sink = self._machine, self._sink
-        try:
-            machine.receive_data(data)
-            while (event := machine.next_event()) is not h11.NEED_DATA:
-                kind = type(event)
-                if kind is h11.Data:
-                    sink.on_data(bytes(event.data))  # type: ignore[union-attr]
-                elif kind is h11.Response:
-                    sink.on_head(_head(event))
-                elif kind is h11.EndOfMessage:
-                    done = machine.their_state is h11.DONE and machine.our_state is h11.DONE
-                    sink.on_end(done and machine.trailing_data == (b"", False))
-                    return
-                elif kind is h11.ConnectionClosed:
-                    raise httpx.RemoteProtocolError("the server closed without a reply")
-        except h11.RemoteProtocolError as exc:
-            # What stands after a colon is an excerpt, in which a credential may be repeated.
-            reason = str(exc).partition(":")[0]
-            raise httpx.RemoteProtocolError(f"no valid reply: {reason}") from None
-
-
-_SENT = h11.EndOfMessage()
-
-
-@functools.lru_cache(32)
-def _stand_in(method: str) -> h11.Request:
-    return h11.Request(method=method, target="/", headers=[("host", "-")])
-
-
-def _head(event: Any) -> Head:
-    return Head(event.http_version, event.status_code, event.reason, event.headers.raw_items())
+        return H11Reader
+    return functools.partial(HttptoolsReader, httptools)
 
 
 class HttptoolsReader:
@@ -149,18 +99,18 @@ class HttptoolsReader:
             if not self._ended:
                 # The text may hold an excerpt, as the exception does.
                 reason = type(exc).__name__
-                raise httpx.RemoteProtocolError(f"no valid reply: {reason}") from None
+                raise RemoteProtocolError(f"no valid reply: {reason}") from None
             self._sink.on_end(False)
-        if not self._begun and self._read > _LONGEST_HEAD:
-            raise httpx.RemoteProtocolError("no valid reply: the head is too long")
+        if not self._begun and self._read > LONGEST_HEAD:
+            raise RemoteProtocolError("no valid reply: the head is too long")
         return None
 
     def _stop(self) -> None:
         if not self._begun:
-            raise httpx.RemoteProtocolError("the server closed without a reply")
+            raise RemoteProtocolError("the server closed without a reply")
         framed = {name.lower() for name, _ in self._headers}
         if framed & {b"content-length", b"transfer-encoding"}:
-            raise httpx.RemoteProtocolError("no valid reply: the body is not whole")
+            raise RemoteProtocolError("no valid reply: the body is not whole")
         self._finish(keep=False)
 
     def _finish(self, *, keep: bool) -> None:

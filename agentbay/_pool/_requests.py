@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import AsyncIterable
-from typing import NamedTuple, cast
+from collections.abc import AsyncIterable, Sequence
+from typing import NamedTuple
 
-import httpx
+from ._errors import LocalProtocolError
 
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 
@@ -53,55 +53,104 @@ class Order(NamedTuple):
     limits: Limits
 
 
-def order_of(request: httpx.Request) -> Order:
-    """Make what is written from a request.
+class Place(NamedTuple):
+    """Where requests go.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: The host, without the brackets of an address.
+        port: The port; None for that of the scheme.
+        netloc: Host and port as the request tells them.
+        target: Path and query.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+    netloc: bytes
+    target: bytes
+
+
+@functools.lru_cache(16)
+def place_of(url: str) -> Place:
+    """Take a URL apart; httpx does it where something has to be quoted or put right.
 
     Raises:
-        httpx.LocalProtocolError: Method, target or a header would not be one on the wire.
+        InvalidURLError: It is none.
     """
-    raw = request.headers.raw
-    method = request.method.encode("ascii", "replace")
-    parts = [method, b" ", request.url.raw_path, b" HTTP/1.1\r\n"]
+    plain = _PLAIN_URL.fullmatch(url)
+    if plain is None or "/." in plain["path"]:
+        from .transport import place_by_httpx
+
+        return place_by_httpx(url)
+    scheme, host = plain["scheme"], plain["host"]
+    port = None if plain["port"] is None else int(plain["port"])
+    if port == (443 if scheme == "https" else 80):
+        port = None
+    netloc = host if port is None else f"{host}:{port}"
+    return Place(scheme, host, port, netloc.encode(), (plain["path"] or "/").encode())
+
+
+_PLAIN_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9_.-]+)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>(?:/[A-Za-z0-9_.~!$&'()*+,;=:@-]*)*)"
+)
+
+
+def written(
+    method: str,
+    target: bytes,
+    headers: Sequence[tuple[bytes, bytes]],
+    body: bytes | AsyncIterable[bytes],
+    limits: Limits,
+) -> Order:
+    """Make what is written of a request.
+
+    Args:
+        method: Its method.
+        target: Path and query.
+        headers: All of its headers.
+        body: The body, or its pieces.
+        limits: Seconds for each step.
+
+    Raises:
+        LocalProtocolError: Method, target or a header would not be one on the wire.
+    """
+    first = method.encode("ascii", "replace")
+    parts = [first, b" ", target, b" HTTP/1.1\r\n"]
     length: int | None = None
     chunked = False
-    for name, value in raw:
+    for name, value in headers:
         kind = _kind(name)
         if kind is _LENGTH:
             if length is not None:
-                raise httpx.LocalProtocolError("content-length is there twice")
+                raise LocalProtocolError("content-length is there twice")
             length = _length(value)
         elif kind is _ENCODING:
             chunked = True
         parts += (name, b": ", value, b"\r\n")
     parts.append(b"\r\n")
     head = b"".join(parts)
-    _check(method, parts[2], head, len(raw) + 2)
-    stream = request.stream
-    body: object = request.read() if isinstance(stream, httpx.ByteStream) else stream
+    _check(first, target, head, len(headers) + 2)
     if chunked and length is not None:
-        raise httpx.LocalProtocolError("content-length and transfer-encoding exclude each other")
+        raise LocalProtocolError("content-length and transfer-encoding exclude each other")
     if isinstance(body, bytes) and not chunked and len(body) != (length or 0):
-        raise httpx.LocalProtocolError("the body is not as long as content-length says")
-    limits: dict[str, float | None] = request.extensions.get("timeout") or {}
-    return Order(
-        request.method,
-        head,
-        _chunks(body) if chunked else cast("bytes | AsyncIterable[bytes]", body),
-        None if chunked else length or 0,
-        Limits(limits.get("connect"), limits.get("read"), limits.get("write"), limits.get("pool")),
-    )
+        raise LocalProtocolError("the body is not as long as content-length says")
+    if chunked:
+        return Order(method, head, _chunks(body), None, limits)
+    return Order(method, head, body, length or 0, limits)
 
 
 @functools.lru_cache(256)
 def _kind(name: bytes) -> int:
     if not _TOKEN.fullmatch(name):
-        raise httpx.LocalProtocolError("a header has a name that HTTP does not have")
+        raise LocalProtocolError("a header has a name that HTTP does not have")
     return {b"content-length": _LENGTH, b"transfer-encoding": _ENCODING}.get(name.lower(), _OTHER)
 
 
 def _length(value: bytes) -> int:
     if not value.isdigit():
-        raise httpx.LocalProtocolError("content-length is not a number")
+        raise LocalProtocolError("content-length is not a number")
     return int(value)
 
 
@@ -109,17 +158,17 @@ def _check(method: bytes, target: bytes, head: bytes, lines: int) -> None:
     """Refuse what would end a line, or the head, before its time."""
     whole = head.count(b"\r") == lines and head.count(b"\n") == lines and b"\0" not in head
     if not whole or b" " in target or not target or not _TOKEN.fullmatch(method):
-        raise httpx.LocalProtocolError("the request has a character that HTTP does not have")
+        raise LocalProtocolError("the request has a character that HTTP does not have")
     if method == b"CONNECT":
-        raise httpx.LocalProtocolError("CONNECT is for proxies")
+        raise LocalProtocolError("CONNECT is for proxies")
 
 
-async def _chunks(body: object) -> AsyncIterable[bytes]:
+async def _chunks(body: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
     if isinstance(body, bytes):
         if body:
             yield b"%x\r\n%b\r\n" % (len(body), body)
     else:
-        async for piece in cast("AsyncIterable[bytes]", body):
+        async for piece in body:
             if piece:
                 yield b"%x\r\n%b\r\n" % (len(piece), piece)
     yield b"0\r\n\r\n"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import ssl
 
 import anyio.to_thread
-import httpx
 
 
 class Tls:
@@ -40,6 +40,20 @@ class Tls:
 
 @functools.cache
 def _shared(verify: bool) -> ssl.SSLContext:
-    context = httpx.create_ssl_context(verify=verify)
+    context = _verifying() if verify else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _verifying() -> ssl.SSLContext:
+    """A context with the certificates that httpx takes."""
+    if file := os.environ.get("SSL_CERT_FILE"):
+        return ssl.create_default_context(cafile=file)
+    if directory := os.environ.get("SSL_CERT_DIR"):
+        return ssl.create_default_context(capath=directory)
+    import certifi  # takes its time to load
+
+    return ssl.create_default_context(cafile=certifi.where())

@@ -1,27 +1,21 @@
-"""The transport that puts requests on the pools, or on httpx's own transport."""
+"""What httpx is given to carry its requests: our own pools, or its own transport in shards."""
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-import sys
-from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Generator
+from contextlib import contextmanager
+from typing import Any, cast
 
 import httpx
-from anyio.lowlevel import current_token
 
-from ._connection import Connection, UntakenError
-from ._pools import KEPT, Origin, Pool
-from ._readers import Head
-from ._requests import Limits, Order, order_of
+from ._connection import Connection
+from ._errors import InvalidURLError, NetworkError, as_httpx
+from ._listeners import at_transports
+from ._pools import KEPT, Origin, Pool, most_connections
+from ._requests import Limits, Order, Place, written
 from ._stock import StockTransport
 from ._tls import Tls
-
-# Seconds by which timers of an event loop may come early.
-_INSTANT = 0.001
-
-T = TypeVar("T")
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
@@ -33,66 +27,34 @@ class PoolTransport(httpx.AsyncBaseTransport):
 
     Args:
         tls: How servers are checked.
+        pool: The connections; those of a new pool by default.
         most: Connections to one origin; who needs one more waits.
         kept: Seconds for which an idle connection is kept, unless the server keeps its end for
             less.
     """
 
-    def __init__(self, tls: Tls, *, most: int | None = None, kept: float = KEPT) -> None:
+    def __init__(
+        self,
+        tls: Tls,
+        pool: Pool | None = None,
+        *,
+        most: int | None = None,
+        kept: float = KEPT,
+    ) -> None:
         self._tls, self._kept = tls, kept
         self._most = most_connections() if most is None else most
-        self._pool: Pool | None = None
+        self._pool = pool or Pool.here(tls, most=most, kept=kept)
         self._stock: StockTransport | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Exchange a request for its reply; what the errors say stands in the package's text."""
-        pool = self._pool or self._new_pool()
-        if pool is None or not _is_plain(request) or _is_listened_to():
+        """Exchange a request for its reply; what the errors say stands in `_errors`."""
+        pool = self._pool
+        if pool is None or not _is_plain(request) or at_transports():
             return await self._aside().handle_async_request(request)
-        url = request.url
-        if url.scheme not in ("http", "https"):
-            raise httpx.UnsupportedProtocol("the URL is not one of http:// or https://")
-        order = order_of(request)
-        origin = pool.origin(url.scheme, url.raw_host.decode("ascii"), url.port)
-        connection = await _answering(origin, order, pool.loop)
-        return _response(origin, connection, order)
-
-    def is_at_home(self) -> bool:
-        """Whether `exchange` can be called: under asyncio, with nobody who listens to httpx."""
-        return (self._pool or self._new_pool()) is not None and not _is_listened_to()
-
-    def limits(self, total: float, connect: float | None) -> Limits:
-        """Seconds for a whole exchange that begins now, and to connect."""
-        pool = self._pool
-        assert pool is not None
-        return Limits(connect, end=pool.loop.time() + total)
-
-    async def exchange(self, url: httpx.URL, order: Order, made: Callable[[Head, bytes], T]) -> T:
-        """Exchange a request for the whole of its reply, without the objects of httpx.
-
-        Args:
-            url: Where it goes: scheme, host and port count.
-            order: The request.
-            made: Makes what is given back.
-
-        Raises:
-            TimeoutError: There was not even a connection when the time for all of it was over.
-        """
-        pool = self._pool
-        assert pool is not None
-        if url.scheme not in ("http", "https"):
-            raise httpx.UnsupportedProtocol("the URL is not one of http:// or https://")
-        origin = pool.origin(url.scheme, url.raw_host.decode("ascii"), url.port)
-        try:
-            connection = await _answering(origin, order, pool.loop)
-        except (httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
-            if pool.loop.time() < order.limits.end - _INSTANT:
-                raise
-            raise TimeoutError("the time for the whole exchange is over") from exc
-        try:
-            return made(*await connection.whole_reply())
-        finally:
-            origin.release(connection)
+        with _errors_of_httpx():
+            order = order_of(request)
+            origin = pool.origin(_place(request.url))
+            return _response(origin, await pool.answering(origin, order), order)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -100,13 +62,6 @@ class PoolTransport(httpx.AsyncBaseTransport):
             await self._pool.aclose()
         if self._stock is not None:
             await self._stock.aclose()
-
-    def _new_pool(self) -> Pool | None:
-        loop = current_token().native_token
-        if not isinstance(loop, asyncio.AbstractEventLoop):
-            return None
-        self._pool = Pool(loop, self._tls, most=self._most, kept=self._kept)
-        return self._pool
 
     def _aside(self) -> StockTransport:
         if self._stock is None:
@@ -142,35 +97,46 @@ def carriers(
     return {"transport": carrier, "mounts": mounts}
 
 
-def most_connections() -> int:
-    """How many connections there may be: 1,000, or three quarters of what the system allows."""
-    if sys.platform == "win32":
-        return 1000
-    import resource
+def place_by_httpx(url: str) -> Place:
+    """Take a URL apart that has something in it to be quoted or put right.
 
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1000 if files == resource.RLIM_INFINITY else max(min(1000, files * 3 // 4), 1)
+    Raises:
+        InvalidURLError: It is none.
+    """
+    try:
+        return _place(httpx.URL(url))
+    except httpx.InvalidURL as exc:
+        raise InvalidURLError(str(exc)) from exc
 
 
-async def _answering(origin: Origin, order: Order, loop: asyncio.AbstractEventLoop) -> Connection:
-    """The connection over which a request was answered; the one attempt that is made of it."""
-    limits = order.limits
-    while True:
-        now = loop.time()
-        connect, patience = limits.left(limits.connect, now), limits.left(limits.pool, now)
-        connection = await origin.acquire(connect, patience)
-        try:
-            await connection.exchange(order)
-        except UntakenError:
-            origin.release(connection)
-            if not isinstance(order.body, bytes):
-                raise  # a part of it may be gone
-        except BaseException:  # cancelled too: half an exchange is on that connection
-            connection.drop()
-            origin.release(connection)
-            raise
-        else:
-            return connection
+def _place(url: httpx.URL) -> Place:
+    return Place(url.scheme, url.raw_host.decode("ascii"), url.port, url.netloc, url.raw_path)
+
+
+def order_of(request: httpx.Request) -> Order:
+    """Make what is written from a request.
+
+    Raises:
+        LocalProtocolError: Method, target or a header would not be one on the wire.
+    """
+    stream = request.stream
+    body = request.read() if isinstance(stream, httpx.ByteStream) else stream
+    limits: dict[str, float | None] = request.extensions.get("timeout") or {}
+    return written(
+        request.method,
+        request.url.raw_path,
+        request.headers.raw,
+        cast("bytes | AsyncIterable[bytes]", body),
+        Limits(limits.get("connect"), limits.get("read"), limits.get("write"), limits.get("pool")),
+    )
+
+
+@contextmanager
+def _errors_of_httpx() -> Generator[None]:
+    try:
+        yield
+    except NetworkError as exc:
+        raise as_httpx(exc) from exc.__cause__
 
 
 def _response(origin: Origin, connection: Connection, order: Order) -> httpx.Response:
@@ -195,10 +161,14 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            while not self._closed and (chunk := await self._connection.next_chunk(self._limit)):
+            while not self._closed and (chunk := await self._next()):
                 yield chunk
         finally:
             await self.aclose()
+
+    async def _next(self) -> bytes:
+        with _errors_of_httpx():
+            return await self._connection.next_chunk(self._limit)
 
     async def aclose(self) -> None:
         if not self._closed:
@@ -209,18 +179,3 @@ class _Body(httpx.AsyncByteStream):
 def _is_plain(request: httpx.Request) -> bool:
     extensions = request.extensions
     return not extensions or (len(extensions) == 1 and "timeout" in extensions)
-
-
-def _is_listened_to() -> bool:
-    """Whether somebody put a function of theirs in the place of one of httpx or httpcore.
-
-    respx does, and others: they catch the requests that go through there. httpcore is not loaded
-    for this: it takes a while, and nobody can have changed it.
-    """
-    if httpx.AsyncHTTPTransport.handle_async_request.__module__ != "httpx._transports.default":
-        return True
-    httpcore = sys.modules.get("httpcore")
-    if httpcore is None:
-        return False
-    theirs = httpcore.AsyncConnectionPool.handle_async_request.__module__
-    return bool(theirs != "httpcore._async.connection_pool")

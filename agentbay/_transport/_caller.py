@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._config import LOCAL, Settings
 from .._deadline import within
-from .._exchange import NEVER_SENT
+from .._deferred import Deferred
 from .._loop_local import LoopLocal
+from .._pool._errors import ConnectTimeoutError, LateError, NetworkError, as_httpx
 from .._retry import RetryPolicy, repeated
 from .._tracing import Trace, make_tracer
 from ..errors import InvalidInputError, RequestTimeoutError, TransportError
-from ._connections import Client, Outgoing, client_factory, websocket_factory
+from ._connections import Outgoing, client_factory, websocket_factory
 from ._replies import Received
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Deferred("httpx")
 
 T = TypeVar("T")
 
@@ -89,7 +93,7 @@ class Caller:
 
     async def _attempt(
         self,
-        made: Callable[[Client], Outgoing],
+        made: Callable[[], Outgoing],
         action: str,
         where: str,
         timeout: float,
@@ -103,25 +107,25 @@ class Caller:
         """
         client = await self._clients.get()
         try:
-            return await client.exchange(made(client), timeout, connect_timeout)
-        except (httpx.TimeoutException, TimeoutError) as exc:
+            return await client.exchange(made(), timeout, connect_timeout)
+        except LateError as exc:
             # The system gives up a connection, too, when nobody asked for a limit of its own.
             limit = timeout
-            if connect_timeout is not None and isinstance(exc, httpx.ConnectTimeout):
+            if connect_timeout is not None and isinstance(exc, ConnectTimeoutError):
                 limit = min(connect_timeout, timeout)
-            raise RequestTimeoutError(
-                f"{action}: no answer within {round(limit, 3):g} s",
-                action=action,
-                sent=not isinstance(exc, NEVER_SENT),
-            ) from exc
+            raise _late(action, limit, sent=exc.sent) from as_httpx(exc)
+        except TimeoutError as exc:
+            raise _late(action, timeout, sent=True) from exc
         except UnicodeEncodeError as exc:
             raise InvalidInputError(
                 f"{action}: a text cannot be sent as UTF-8 ({exc.reason})", action=action
             ) from exc
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            reason = str(exc) or type(exc).__name__
+        except NetworkError as exc:
             raise TransportError(
-                f"{action}: cannot reach {where}: {reason}",
-                action=action,
-                sent=not isinstance(exc, NEVER_SENT),
-            ) from exc
+                f"{action}: cannot reach {where}: {exc}", action=action, sent=exc.sent
+            ) from as_httpx(exc)
+
+
+def _late(action: str, limit: float, *, sent: bool) -> RequestTimeoutError:
+    reason = f"{action}: no answer within {round(limit, 3):g} s"
+    return RequestTimeoutError(reason, action=action, sent=sent)

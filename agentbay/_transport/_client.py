@@ -5,25 +5,26 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import httpx
 
 from .._config import LOCAL, Settings
 from .._deferred import Deferred
-from .._exchange import QuietURL, origin
+from .._masking import origin
 from .._retry import RetryPolicy
 from .._tracing import Trace
 from ..errors import TransportError
-from ._connections import Client
 from ._files import FileCaller
 from ._replies import Answer, Reply, opened
 from ._requests import ActionMessage, Message, encoded
 
 if TYPE_CHECKING:
+    import httpx
+
     from ..protocol import _repeatable as repeatable
     from ..protocol._calls import Action
 else:
+    httpx = Deferred("httpx")
     repeatable = Deferred("agentbay.protocol._repeatable")
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class ApiClient(FileCaller):
     ) -> Reply[T]:
         """Make one of the attempts of a call, which tells of all of them; see `send`."""
 
-        def made(client: Client) -> ActionMessage:
+        def made() -> ActionMessage:
             form = {**call.form(), "Authorization": f"Bearer {self._settings.api_key}"}
             return ActionMessage(self._url, call, encoded(form))
 
@@ -140,14 +141,7 @@ class ApiClient(FileCaller):
             TransportError: No answer came back; its `sent` tells if the request went out.
         """
         where = origin(url)
-
-        def made(client: Client) -> Message:
-            request = client.build_request(
-                method, url, params=params, content=text, headers=headers
-            )
-            request.url = QuietURL(request.url)
-            return Message(request)
-
+        made = partial(Message, method, url, params, text, headers)
         try:
             received = await self._attempt(
                 made, action, where, self.limit(timeout, action), connect_timeout

@@ -1,34 +1,35 @@
-"""The `httpx.AsyncClient` of an event loop: what it is made of, and the short way past it."""
+"""How the requests of an event loop travel: over our own pool, or as httpx sends them."""
 
 from __future__ import annotations
 
-import operator
-import os
 import ssl
 import sys
 from collections.abc import Callable, Coroutine
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
-import anyio
-import httpx
-
 from .._deferred import Deferred
-from .._exchange import QuietURL
+from .._pool import _listeners as listeners
+from .._pool import _pools as pools
+from .._pool._proxies import proxies
+from .._pool._requests import Limits, Order, Place
+from .._pool._tls import Tls
 from .._version import __version__
 from ..errors import ConfigError
 from ._replies import Received
 
 if TYPE_CHECKING:
-    from .._pool import _requests as orders
-    from .._pool import transport as pool
-else:
-    orders = Deferred("agentbay._pool._requests")
-    pool = Deferred("agentbay._pool.transport")
+    import httpx
 
-_OPTIONS: dict[str, Any] = {
-    "timeout": None,
-    "headers": {"user-agent": f"agentbay-sdk/{__version__}"},
+    from . import _http as http
+else:
+    http = Deferred("agentbay._transport._http")
+
+# Of all requests.
+HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": f"agentbay-sdk/{__version__}",
 }
 
 
@@ -36,42 +37,37 @@ class Outgoing(Protocol):
     """A request, for whoever sends it."""
 
     @property
-    def place(self) -> httpx.URL:
+    def place(self) -> Place:
         """Where it goes: scheme, host and port count."""
         ...
 
-    def request(self, client: Client) -> httpx.Request:
+    def request(self, client: httpx.AsyncClient) -> httpx.Request:
         """As httpx sends it."""
         ...
 
-    def order(self, client: Client) -> orders.Order:
+    def order(self, limits: Limits) -> Order:
         """As the pool sends it."""
         ...
 
 
-class Client(httpx.AsyncClient):
-    """A client without cookies, which knows a short way to its own pool.
+class Client:
+    """Sends requests from one event loop.
 
-    It serves all sessions: what a gateway remembers of one of them must not travel with the
-    requests of another.
+    Args:
+        pool: Our own connections, where nothing else has to carry the requests.
+        made: Makes the client of httpx.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._none = _NoCookies()
-        # Set where nothing but our own pool can carry a request.
-        self.pool: pool.PoolTransport | None = None
-        # The headers of all requests, as they are written.
-        self.lines: bytes = b"".join(b"%b: %b\r\n" % header for header in self.headers.raw)
+    def __init__(self, pool: pools.Pool | None, made: Callable[[], httpx.AsyncClient]) -> None:
+        self.pool, self._made = pool, made
+        self._http: httpx.AsyncClient | None = None
 
     @property
-    def cookies(self) -> httpx.Cookies:
-        """None."""
-        return self._none
-
-    @cookies.setter
-    def cookies(self, cookies: object) -> None:
-        """Leave them."""
+    def http(self) -> httpx.AsyncClient:
+        """The client of httpx, which takes the same pool; loaded when somebody needs it."""
+        if self._http is None:
+            self._http = self._made()
+        return self._http
 
     def exchange(
         self, message: Outgoing, timeout: float, connect_timeout: float | None
@@ -86,55 +82,26 @@ class Client(httpx.AsyncClient):
             message: The request.
             timeout: Seconds for all of it.
             connect_timeout: Seconds to connect; no limit of its own by default.
-        """
-        if self.pool is not None and not self._is_watched() and self.pool.is_at_home():
-            limits = self.pool.limits(timeout, connect_timeout)
-            order = message.order(self)._replace(limits=limits)
-            return self.pool.exchange(message.place, order, Received.from_pool)
-        return self._exchanged(message, timeout, connect_timeout)
 
-    async def _exchanged(
-        self, message: Outgoing, timeout: float, connect_timeout: float | None
-    ) -> Received:
-        steps = {"connect": connect_timeout, "read": None, "write": None, "pool": None}
-        with anyio.fail_after(timeout):
-            request = message.request(self)
-            request.extensions = {**request.extensions, "timeout": steps}
-            return Received.of(await self.send(request))
+        Raises:
+            NetworkError: No reply came; `TimeoutError` for none in time.
+        """
+        if self.pool is None or self._is_watched():
+            return http.exchanged(self.http, message, timeout, connect_timeout)
+        order = message.order(self.pool.limits(timeout, connect_timeout))
+        return self.pool.exchange(message.place, order, Received.from_pool)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._http is not None:
+            await self._http.aclose()
+        if self.pool is not None:
+            await self.pool.aclose()
 
     def _is_watched(self) -> bool:
-        hooks = self.event_hooks
-        return bool(hooks["request"] or hooks["response"]) or not all(
-            map(operator.is_, _steps(httpx.AsyncClient), _OWN_STEPS)
-        )
-
-
-# What httpx does with a request, in its own words; tools put theirs in the place of one.
-_STEPS = (
-    "send",
-    "_send_handling_auth",
-    "_send_handling_redirects",
-    "_send_single_request",
-    "_transport_for_url",
-)
-_steps = operator.attrgetter(*[step for step in _STEPS if hasattr(httpx.AsyncClient, step)])
-
-
-def _own(method: object) -> object:
-    """A method of httpx; None for one that is not its own, but of a tool."""
-    here = os.path.dirname(httpx.__file__)
-    is_own = type(method) is FunctionType and method.__code__.co_filename.startswith(here)
-    return method if is_own else None
-
-
-_OWN_STEPS = tuple(map(_own, _steps(httpx.AsyncClient)))
-
-
-class _NoCookies(httpx.Cookies):
-    """Takes no cookies; `httpx` takes a request and a reply apart to look for some."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Leave them."""
+        if self._http is not None and any(self._http.event_hooks.values()):
+            return True
+        return listeners.at_clients() or listeners.at_transports()
 
 
 def client_factory(
@@ -153,19 +120,18 @@ def client_factory(
         embedded: Whether the requests go to the engine in this process.
     """
     if transport is not None:
-        return lambda: Client(transport=transport, **_OPTIONS)
+        return lambda: Client(None, lambda: http.client(transport=transport))
     if embedded:
-        return lambda: Client(transport=_embedded_engine(), **_OPTIONS)
-    through = _proxy(proxy)
-    make_carriers = pool.carriers  # loads the pool, which the first call would wait for
+        return lambda: Client(None, lambda: http.client(transport=_embedded_engine()))
+    through = None if proxy is None else http.proxy(proxy)
+    tls = Tls(verify)
+    pools.prepare()
 
     def made() -> Client:
-        carriers = make_carriers(verify, through)
-        client = Client(**carriers, **_OPTIONS)
-        carrier = carriers["transport"]
-        if isinstance(carrier, pool.PoolTransport) and not carriers["mounts"]:
-            client.pool = carrier
-        return client
+        if through is not None or proxies():
+            return Client(None, lambda: http.client(**http.carriers(verify, through)))
+        pool = pools.Pool.here(tls)
+        return Client(pool, lambda: http.client(transport=http.PoolTransport(tls, pool)))
 
     return made
 
@@ -174,19 +140,12 @@ def websocket_factory(
     proxy: str | None, verify: bool | ssl.SSLContext, *, embedded: bool
 ) -> Callable[[], httpx.AsyncClient]:
     """What makes the client of a WebSocket; see `client_factory`."""
-    options: dict[str, Any] = {**_OPTIONS, "event_hooks": {"request": [_hush]}}
     if embedded:
         # The engine is on this machine and without TLS, so no proxy and no certificates.
         nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return lambda: httpx.AsyncClient(
-            **pool.carriers(nobody, upgrades=True, trust_env=False), **options
-        )
-    through = _proxy(proxy)
-    return lambda: httpx.AsyncClient(**pool.carriers(verify, through, upgrades=True), **options)
-
-
-async def _hush(request: httpx.Request) -> None:
-    request.url = QuietURL(request.url)
+        return lambda: http.websocket_client(nobody, trust_env=False)
+    through = None if proxy is None else http.proxy(proxy)
+    return lambda: http.websocket_client(verify, through)
 
 
 def _embedded_engine() -> httpx.AsyncBaseTransport:
@@ -196,11 +155,3 @@ def _embedded_engine() -> httpx.AsyncBaseTransport:
     from ..local.transport import embedded_transport
 
     return embedded_transport()
-
-
-def _proxy(url: str | None) -> httpx.Proxy | None:
-    try:
-        return None if url is None else httpx.Proxy(url)
-    except (ValueError, httpx.InvalidURL):
-        # The value itself is not shown, and no cause that shows it: it may hold a password.
-        raise ConfigError("the proxy is not an http://, https:// or socks5:// URL") from None

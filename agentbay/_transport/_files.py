@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import attrs
-import httpx
 
 from .._deferred import Deferred
-from .._exchange import FileExchange
 from .._value import Value
 from ..errors import RequestTimeoutError
 from ._caller import Caller
 
 if TYPE_CHECKING:
+    import httpx
+
     from .. import _download as download
+    from .. import _exchange as exchanges
 else:
     download = Deferred("agentbay._download")
+    exchanges = Deferred("agentbay._exchange")
 
 T = TypeVar("T")
 
@@ -87,14 +89,14 @@ class FileCaller(Caller):
         if content_type is not None:
             headers["content-type"] = content_type
 
-        async def read(exchange: FileExchange, response: httpx.Response) -> Stored:
+        async def read(exchange: exchanges.FileExchange, response: httpx.Response) -> Stored:
             if response.status_code not in (200, 201, 204):
                 raise exchange.refused(response.status_code)
             told = download.Told.by_tag(response.headers)
             return Stored(response.status_code, response.headers.get("etag", ""), told)
 
-        def exchange() -> FileExchange:
-            return FileExchange("PUT", "the upload", headers, idle, chunks)
+        def exchange() -> exchanges.FileExchange:
+            return exchanges.FileExchange("PUT", "the upload", headers, idle, chunks)
 
         return await self._exchanged("PutFile", url, exchange, read)
 
@@ -128,8 +130,8 @@ class FileCaller(Caller):
         """
         arriving = download.Download(write, rewind)
 
-        def exchange() -> FileExchange:
-            return FileExchange("GET", "the download", arriving.headers(), idle)
+        def exchange() -> exchanges.FileExchange:
+            return exchanges.FileExchange("GET", "the download", arriving.headers(), idle)
 
         return await self._exchanged("GetFile", url, exchange, arriving.read)
 
@@ -137,10 +139,10 @@ class FileCaller(Caller):
         self,
         name: str,
         url: str,
-        exchange: Callable[[], FileExchange],
-        read: Callable[[FileExchange, httpx.Response], Awaitable[T]],
+        exchange: Callable[[], exchanges.FileExchange],
+        read: Callable[[exchanges.FileExchange, httpx.Response], Awaitable[T]],
     ) -> T:
-        client = await self._clients.get()
+        client = (await self._clients.get()).http
 
         async def once(left: float) -> T:
             return await exchange().run(client, url, read, trace, left)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import attrs
-import httpx
 
 from .._deferred import Deferred
-from .._exchange import masked
+from .._masking import masked
+from .._pool._errors import DecodingError
 from .._value import Value
 from ..errors import APIError, ProtocolError, api_error
 
 if TYPE_CHECKING:
+    import httpx
+
     from .._pool._readers import Head
     from ..protocol import _calls as calls
     from ..protocol import _wire as wire
     from ..protocol._calls import Envelope
 else:
+    httpx = Deferred("httpx")
     calls = Deferred("agentbay.protocol._calls")
     wire = Deferred("agentbay.protocol._wire")
 
@@ -74,16 +78,23 @@ class Received(NamedTuple):
         """A reply that the pool has read.
 
         Raises:
-            httpx.DecodingError: The body is not compressed as the head says.
+            DecodingError: The body is not compressed as the head says.
         """
         received = cls(head.status, head.reason.decode("ascii", "ignore"), head.headers, body)
-        return cls.of(received.response()) if received.header(_COMPRESSED) else received
+        encodings = received.header(_COMPRESSED)
+        if not encodings:
+            return received
+        headers = [item for item in head.headers if item[0].lower() != _COMPRESSED]
+        return received._replace(headers=headers, body=_unpacked(body, encodings))
 
     def text(self) -> str:
         """The body as text, in the encoding that the headers tell."""
         kind = self.header(b"content-type").lower()
         if "charset" in kind and "charset=utf-8" not in kind:
-            return self.response().text
+            # Rare, and httpx, which knows what to make of it, takes its time to load.
+            return httpx.Response(
+                self.status, headers=[(b"content-type", kind.encode())], content=self.body
+            ).text
         return self.body.decode("utf-8", "replace")
 
     def header(self, name: bytes) -> str:
@@ -101,15 +112,23 @@ class Received(NamedTuple):
                 return int(value) * unit
         return None
 
-    def response(self) -> httpx.Response:
-        """The same for httpx."""
-        reason = {"reason_phrase": self.reason.encode()}
-        return httpx.Response(
-            self.status, headers=self.headers, content=self.body, extensions=reason
-        )
-
 
 _COMPRESSED = b"content-encoding"
+
+
+def _unpacked(body: bytes, encodings: str) -> bytes:
+    """The content of a body in the encodings that were asked for; others are left as they are."""
+    try:
+        for name in reversed(encodings.lower().split(",")):
+            if body and name.strip() == "gzip":
+                body = zlib.decompress(body, zlib.MAX_WBITS | 16)
+            elif body and name.strip() == "deflate":
+                # Some servers leave out the frame, which begins with an 8.
+                framed = body[0] & 15 == 8
+                body = zlib.decompress(body, zlib.MAX_WBITS if framed else -zlib.MAX_WBITS)
+    except zlib.error as exc:
+        raise DecodingError(f"the reply cannot be unpacked: {exc}") from exc
+    return body
 
 
 def opened(action: str, received: Received, key: str) -> Envelope:

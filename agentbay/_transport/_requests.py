@@ -8,42 +8,62 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from .._deferred import Deferred
+from .._pool._requests import Limits, Order, Place, place_of, written
+from ._connections import HEADERS
 
 if TYPE_CHECKING:
-    from .._pool import _requests as orders
+    import httpx
+
     from ..protocol import _calls as calls
     from ..protocol._calls import Action
-    from ._connections import Client
+    from . import _http as http
 else:
     calls = Deferred("agentbay.protocol._calls")
-    orders = Deferred("agentbay._pool._requests")
+    http = Deferred("agentbay._transport._http")
+    httpx = Deferred("httpx")
 
 
 class Message:
-    """A request that was made with httpx.
+    """A request to somebody other than the control plane; see `ApiClient.fetch`."""
 
-    Args:
-        request: The request.
-    """
-
-    def __init__(self, request: httpx.Request) -> None:
-        self._request = request
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        text: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        self._method, self._url = method, url
+        self._params, self._text, self._headers = params, text, headers
 
     @property
-    def place(self) -> httpx.URL:
+    def place(self) -> Place:
         """Where it goes: scheme, host and port count."""
-        return self._request.url
+        return place_of(self._url)
 
-    def request(self, client: Client) -> httpx.Request:
+    def request(self, client: httpx.AsyncClient) -> httpx.Request:
         """As httpx sends it."""
-        return self._request
+        request = client.build_request(
+            self._method, self._url, params=self._params, content=self._text, headers=self._headers
+        )
+        request.url = http.QuietURL(request.url)
+        return request
 
-    def order(self, client: Client) -> orders.Order:
+    def order(self, limits: Limits) -> Order:
         """As the pool sends it."""
-        return orders.order_of(self._request)
+        place = self.place
+        target = place.target
+        if self._params:
+            target += (b"&" if b"?" in target else b"?") + encoded(self._params)
+        headers = [(b"Host", place.netloc), *_LINES]
+        given = self._headers or {}
+        headers += [(name.encode(), value.encode("ascii")) for name, value in given.items()]
+        body = (self._text or "").encode()
+        if body or self._method == "POST":
+            headers.append((b"Content-Length", b"%d" % len(body)))
+        return written(self._method, target, headers, body, limits)
 
 
 class ActionMessage:
@@ -56,69 +76,57 @@ class ActionMessage:
     """
 
     def __init__(self, url: str, call: Action[Any], body: bytes) -> None:
-        self.place: httpx.URL = parsed(url)
-        self._query, self._action, self._body = _query(call), call.action, body
+        self._url, self._query, self._action, self._body = url, _query(call), call.action, body
 
-    def request(self, client: Client) -> httpx.Request:
+    @property
+    def place(self) -> Place:
+        """Where it goes: scheme, host and port count."""
+        return place_of(self._url)
+
+    def request(self, client: httpx.AsyncClient) -> httpx.Request:
         """As httpx sends it.
 
         `httpx.AsyncClient.build_request` makes the same, in four times the time.
         """
-        request = httpx.Request(
-            "POST",
-            with_query(self.place, self._query),
-            headers=self._headers(client),
-            stream=httpx.ByteStream(self._body),
-        )
-        request.read()
-        return request
-
-    def order(self, client: Client) -> orders.Order:
-        """As the pool sends it."""
-        head = _HEAD % (
-            self.place.raw_path.partition(b"?")[0],
-            self._query.encode("ascii"),
-            self.place.netloc,
-            client.lines,
-            calls.API_VERSION.encode(),
-            self._action.encode(),
-            len(self._body),
-        )
-        return orders.Order("POST", head, self._body, len(self._body), orders.Limits())
-
-    def _headers(self, client: Client) -> list[tuple[bytes, bytes]]:
-        return [
-            (b"Host", self.place.netloc),
+        url = http.with_query(self._url, self._query)
+        headers = [
+            (b"Host", url.netloc),
             *client.headers.raw,
             (b"x-acs-version", calls.API_VERSION.encode()),
             (b"x-acs-action", self._action.encode()),
             (b"Content-Length", b"%d" % len(self._body)),
             (b"Content-Type", _FORM),
         ]
+        body = httpx.ByteStream(self._body)
+        request = httpx.Request("POST", url, headers=headers, stream=body)
+        request.read()
+        return request
 
+    def order(self, limits: Limits) -> Order:
+        """As the pool sends it."""
+        place = self.place
+        head = _HEAD % (
+            place.target,
+            self._query.encode("ascii"),
+            place.netloc,
+            calls.API_VERSION.encode(),
+            self._action.encode(),
+            len(self._body),
+        )
+        return Order("POST", head, self._body, len(self._body), limits)
+
+
+_LINES = [(name.encode(), text.encode()) for name, text in HEADERS.items()]
 
 _FORM = b"application/x-www-form-urlencoded"
 
 _HEAD = (
-    b"POST %b?%b HTTP/1.1\r\nHost: %b\r\n%bx-acs-version: %b\r\nx-acs-action: %b\r\n"
-    b"Content-Length: %d\r\nContent-Type: " + _FORM + b"\r\n\r\n"
+    b"POST %b?%b HTTP/1.1\r\nHost: %b\r\n"
+    + b"".join(b"%b: %b\r\n" % line for line in _LINES)
+    + b"x-acs-version: %b\r\nx-acs-action: %b\r\nContent-Length: %d\r\nContent-Type: "
+    + _FORM
+    + b"\r\n\r\n"
 )
-
-
-@functools.lru_cache(16)
-def parsed(url: str) -> httpx.URL:
-    """A URL, taken apart."""
-    return httpx.URL(url)
-
-
-def with_query(base: httpx.URL, query: str) -> httpx.URL:
-    """Add a query that is quoted to a URL; parsing the whole takes a tenth of a call."""
-    url = httpx.URL(base)
-    try:
-        url._uri_reference = url._uri_reference._replace(query=query)
-    except AttributeError:  # a release of httpx that keeps the parts elsewhere
-        return httpx.URL(f"{base}?{query}")
-    return url
 
 
 def encoded(parameters: Mapping[str, str]) -> bytes:

@@ -7,6 +7,8 @@ import ssl
 import subprocess
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,17 @@ import anyio
 import httpx
 import pytest
 
-from agentbay._pool import _readers
+from agentbay._pool._h11_reader import H11Reader
 from agentbay._pool._pools import Pool
+from agentbay._pool._readers import HttptoolsReader
 from agentbay._pool._tls import Tls
 from agentbay._pool.transport import PoolTransport
 
 from .pool_service import PoolService, Talk, answer, serving
 
-READERS: list[Callable[[], Any]] = [_readers.H11Reader]
-if _readers._httptools() is not None:
-    READERS.append(lambda: _readers.HttptoolsReader(_readers._httptools()))
+READERS: list[Callable[[], Any]] = [H11Reader]
+if find_spec("httptools") is not None:
+    READERS.append(lambda: HttptoolsReader(import_module("httptools")))
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import pytest
 
 from agentbay._exchange import NEVER_SENT
 from agentbay._pool import _connection
-from agentbay._pool._connection import UntakenError
+from agentbay._pool._errors import UntakenError
 from agentbay._pool.transport import PoolTransport
 
 from .pool_clients import client_of, no_proxy, once, pool_of, silence, until
@@ -86,9 +86,10 @@ async def test_a_request_that_no_byte_was_taken_of_goes_over_another_connection(
                 yield b"two"
 
             # What was drawn from an iterator is gone: the caller has to send it again.
-            with pytest.raises(UntakenError) as caught:
+            with pytest.raises(httpx.ConnectError) as caught:
                 await client.post(service.url, content=pieces())
     assert isinstance(caught.value, NEVER_SENT)
+    assert isinstance(caught.value.__context__, UntakenError)
     assert (service.connections, len(service.requests)) == (2, 2)
 
 

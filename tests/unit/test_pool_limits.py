@@ -11,8 +11,9 @@ import pytest
 
 from agentbay._exchange import NEVER_SENT
 from agentbay._pool._pools import Pool
-from agentbay._pool._requests import order_of
+from agentbay._pool._requests import place_of
 from agentbay._pool._tls import Tls
+from agentbay._pool.transport import order_of
 
 from .pool_clients import MEGABYTE, client_of, no_proxy, reader, silence, until
 from .pool_service import Talk, reply, serving
@@ -115,7 +116,7 @@ async def test_who_finds_all_connections_in_use_waits_and_gives_up() -> None:
 async def test_a_turn_that_comes_to_somebody_who_is_gone_goes_to_the_next() -> None:
     with serving() as service:
         pool = Pool(asyncio.get_running_loop(), Tls(), most=1)
-        origin = pool.origin("http", "127.0.0.1", service.port)
+        origin = pool.origin(place_of(service.url))
         for keep in (False, True):
             async with httpx.AsyncClient() as unused:
                 order = order_of(unused.build_request("GET", service.url))

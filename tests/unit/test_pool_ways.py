@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -15,13 +16,14 @@ import respx
 
 from agentbay import AsyncAgentBay, AsyncSession
 from agentbay._pool import _dialing
+from agentbay._pool._pools import most_connections
 from agentbay._pool._proxies import proxies
 from agentbay._pool._stock import StockTransport
 from agentbay._pool._tls import Tls
-from agentbay._pool.transport import carriers, most_connections
+from agentbay._pool.transport import carriers
 
 from .pool_clients import client_of, no_proxy
-from .pool_service import answer, serving
+from .pool_service import Talk, answer, reply, serving
 from .service import KEY
 
 # The fixtures of these tests.
@@ -31,6 +33,14 @@ __all__ = ["no_proxy"]
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 
 with_own_pool = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+async def labels(talk: Talk) -> None:
+    """Answer every request with the same labels."""
+    said = {"RequestId": "r-1", "Success": True, "Data": {"Labels": '{"real": "yes"}'}}
+    while True:
+        await talk.request()
+        await talk.say(reply(json.dumps(said).encode()))
 
 
 ENVIRONMENTS = [
@@ -151,18 +161,85 @@ def test_connections_leave_some_of_the_files_that_the_system_allows() -> None:
     assert 0 < most_connections() <= min(1000, files)
 
 
-def test_a_call_loads_no_more_than_it_needs() -> None:
-    code = """
-import asyncio, sys
-from agentbay import AgentBay, AsyncAgentBay
-assert not {"agentbay._pool", "h11", "httpcore"} & set(sys.modules)
-async def main():
-    async with AsyncAgentBay("akm-x", endpoint=sys.argv[1]) as bay:
-        await bay.list()
-asyncio.run(main())
-assert "agentbay._pool.transport" in sys.modules
-assert not {"httpcore", "trio"} & set(sys.modules)
+def _run(program: str) -> list[bytes]:
+    """Run a program with a service, which it finds as URL; gives what the service was asked."""
+    code = f"import sys\nURL = sys.argv[1]\n{program}"
+    with serving(labels) as service:
+        command = [sys.executable, "-W", "error", "-c", code, service.url]
+        subprocess.run(command, check=True, timeout=60)
+    return service.requests
+
+
+BLOCKING = """
+from agentbay import AgentBay, Session
+bay = AgentBay("akm-x", endpoint=URL)
+session = Session(bay, "s-1")
+def call():
+    return session.get_labels().data
 """
-    with serving() as service:
-        subprocess.run([sys.executable, "-c", code, service.url], check=True, timeout=60)
-    assert service.heads
+
+ASYNC = """
+import asyncio
+from agentbay import AsyncAgentBay, AsyncSession
+bay = AsyncAgentBay("akm-x", endpoint=URL)
+session = AsyncSession(bay, "s-1")
+runner = asyncio.Runner()
+def call():
+    return runner.run(session.get_labels()).data
+"""
+
+in_both_worlds = pytest.mark.parametrize("program", [BLOCKING, ASYNC], ids=["blocking", "async"])
+
+
+@in_both_worlds
+def test_a_call_loads_no_more_than_it_needs(program: str) -> None:
+    asked = _run(
+        f"""{program}
+assert call() == {{"real": "yes"}}
+assert "agentbay._pool._connection" in sys.modules
+spared = {{"httpx", "httpcore", "certifi", "email", "urllib.request", "trio"}} & set(sys.modules)
+assert not spared, spared
+"""
+    )
+    assert len(asked) == 1
+
+
+@in_both_worlds
+@pytest.mark.parametrize("using", ["httpx", "httpcore"])
+def test_respx_that_is_loaded_after_the_first_call_intercepts_the_next(
+    program: str, using: str
+) -> None:
+    asked = _run(
+        f"""{program}
+assert call() == {{"real": "yes"}}
+import respx
+with respx.mock(using={using!r}) as router:
+    router.post(URL).respond(json={{"RequestId": "mocked", "Data": {{"Labels": "{{}}"}}}})
+    assert call() == {{}}
+assert call() == {{"real": "yes"}}
+"""
+    )
+    assert len(asked) == 2
+
+
+@in_both_worlds
+def test_what_is_put_in_the_place_of_a_part_of_httpx_after_the_first_call_sees_the_next(
+    program: str,
+) -> None:
+    asked = _run(
+        f"""{program}
+assert call() == {{"real": "yes"}}
+import httpx
+seen = []
+original = httpx.AsyncClient.send
+async def send(self, request, **options):
+    seen.append(request.headers["x-acs-action"])
+    return await original(self, request, **options)
+httpx.AsyncClient.send = send
+assert call() == {{"real": "yes"}}
+httpx.AsyncClient.send = original
+assert call() == {{"real": "yes"}}
+assert seen == ["GetLabel"]
+"""
+    )
+    assert len(asked) == 3

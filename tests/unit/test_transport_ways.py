@@ -61,7 +61,7 @@ async def _listen(_: object) -> None:
 async def _client(service: PoolService, *, is_short: bool) -> ApiClient:
     bay = AsyncAgentBay(KEY, endpoint=service.url)
     if not is_short:
-        (await bay.client._clients.get()).event_hooks = {"request": [_listen]}
+        (await bay.client._clients.get()).http.event_hooks = {"request": [_listen]}
     return bay.client
 
 
@@ -121,7 +121,10 @@ async def test_hooks_see_each_request_and_each_reply() -> None:
         async with AsyncAgentBay(KEY, endpoint=service.url) as bay:
             session = AsyncSession(bay, "s-1")
             await session.get_labels()
-            (await bay.client._clients.get()).event_hooks = {"request": [hook], "response": [hook]}
+            (await bay.client._clients.get()).http.event_hooks = {
+                "request": [hook],
+                "response": [hook],
+            }
             await session.get_labels()
     assert seen == [httpx.Request, httpx.Response]
 
@@ -267,7 +270,7 @@ async def test_a_limit_holds_for_who_waits_for_a_connection() -> None:
         api = await _client(service, is_short=True)
         client = await api._clients.get()
         assert client.pool is not None
-        client.pool._most = 1
+        client.pool.most = 1
 
         async def first() -> None:
             await api.send_once(GetLabels("s-1"), timeout=30)
