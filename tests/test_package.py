@@ -40,7 +40,7 @@ LAYERS: dict[str, set[str]] = {
     "_outcome": set(),
     "_loop": {"_outcome"},
     "_bridge": {"_loop", "_outcome"},
-    "protocol": {"_deferred", "errors"},
+    "protocol": {"_deferred", "_value", "errors"},
     "_params": {"_deferred", "_value", "protocol", "errors"},
     "_results": {"_deadline", "_value", "protocol", "errors"},
     # `local` stands here for the one place where the client opens the embedded engine.
@@ -61,7 +61,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "_async": {
         "_config", "_deadline", "_deferred", "_left_over", "_live", "_loop_local", "_masking",
-        "_params", "_results", "_retry", "_slots", "_tracing", "_transport", "_version",
+        "_params", "_results", "_retry", "_slots", "_tracing", "_transport", "_value", "_version",
         "protocol", "errors",
     },
     "_sync": {

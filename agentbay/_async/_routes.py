@@ -5,13 +5,15 @@ from __future__ import annotations
 import ipaddress
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import attrs
 
+from .._deferred import Deferred
 from .._masking import masked
 from .._transport import Answer, ApiClient, Reply
+from .._value import Value
 from ..errors import (
     AgentBayError,
     InvalidInputError,
@@ -20,11 +22,15 @@ from ..errors import (
     TransportError,
     api_error,
 )
-from ..protocol import direct
 from ..protocol._calls import Content
 from ..protocol._repeatable import is_repeatable
 from ..protocol._wire import WireError, named, to_json
 from ..protocol.sessions import CallTool, SessionData, ToolReply
+
+if TYPE_CHECKING:
+    from ..protocol import direct
+else:
+    direct = Deferred("agentbay.protocol.direct")  # most sessions have no way of their own
 
 _log = logging.getLogger(__name__)
 
@@ -152,7 +158,7 @@ def _first(call: CallTool, reply: Reply[ToolReply]) -> Reply[Content]:
         raise ProtocolError(f"{call.action}: unexpected reply: {exc}", **facts) from exc
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Call(CallTool):
     """A call whose parameters are written ahead, for the first time that they are sent."""
 
@@ -167,8 +173,8 @@ class _Call(CallTool):
         return self._ahead.pop() if self._ahead else super().form()
 
 
-@attrs.frozen
-class _Direct:
+@attrs.frozen(eq=False, repr=False)
+class _Direct(Value):
     """A call that is ready to be sent to a session, once or more often."""
 
     method: str

@@ -372,7 +372,7 @@ class Origin:
 
 
 def prepare() -> None:
-    """Load what a connection needs, so that the first call does not wait for it."""
+    """Load what a connection needs."""
     new_reader()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import ssl
+import threading
+from contextlib import suppress
 
 import anyio.to_thread
 
@@ -26,6 +28,14 @@ class Tls:
             verify.set_alpn_protocols(["http/1.1"])
             self.ready = verify
 
+    def prepare(self) -> None:
+        """Begin to make it, beside what the program does until it needs it."""
+        if self.ready is None and self._verify not in _makers:
+            maker = threading.Thread(target=_make, args=(self._verify,), name="agentbay-tls")
+            with suppress(RuntimeError):  # the interpreter ends, and starts no more threads
+                maker.start()
+                _makers[self._verify] = maker
+
     async def context(self) -> ssl.SSLContext:
         """The context.
 
@@ -34,8 +44,33 @@ class Tls:
         """
         if self.ready is None:
             # In a thread: it reads some 140 certificates, which takes 25 ms.
-            self.ready = await anyio.to_thread.run_sync(_shared, self._verify)
+            self.ready = await anyio.to_thread.run_sync(_made, self._verify)
         return self.ready
+
+
+# The threads that make the contexts, or have done so.
+_makers: dict[bool, threading.Thread] = {}
+
+
+def _make(verify: bool) -> None:
+    with suppress(OSError):  # told to whoever needs it
+        _shared(verify)
+
+
+def _made(verify: bool) -> ssl.SSLContext:
+    if verify in _makers:
+        _makers[verify].join()
+    return _shared(verify)
+
+
+def _settle() -> None:
+    """Wait for the threads: a forked child would not, and OpenSSL may hold a lock of theirs."""
+    for maker in list(_makers.values()):
+        maker.join()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_settle)
 
 
 @functools.cache

@@ -42,7 +42,7 @@ class Caller:
         self._tracer = make_tracer() if tracing else None
         self._settings = settings
         embedded = settings.endpoint == LOCAL and transport is None
-        self._clients = LoopLocal(client_factory(transport, proxy, verify, embedded=embedded))
+        self._clients = LoopLocal(client_factory(settings.endpoint, transport, proxy, verify))
         self._clients.prepare()
         self._websocket_client = websocket_factory(proxy, verify, embedded=embedded)
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._config import LOCAL
 from .._deferred import Deferred
 from .._pool import _listeners as listeners
 from .._pool import _pools as pools
@@ -105,27 +106,29 @@ class Client:
 
 
 def client_factory(
+    endpoint: str,
     transport: httpx.AsyncBaseTransport | None,
     proxy: str | None,
     verify: bool | ssl.SSLContext,
-    *,
-    embedded: bool,
 ) -> Callable[[], Client]:
     """What makes the client of an event loop.
 
     Args:
+        endpoint: Where most requests go.
         transport: Carries all requests; our own pools by default.
         proxy: What all requests go through; the proxies of the environment by default.
         verify: As httpx takes it.
-        embedded: Whether the requests go to the engine in this process.
     """
     if transport is not None:
         return lambda: Client(None, lambda: http.client(transport=transport))
-    if embedded:
+    if endpoint == LOCAL:
         return lambda: Client(None, lambda: http.client(transport=_embedded_engine()))
     through = None if proxy is None else http.proxy(proxy)
-    tls = Tls(verify)
+    # What the first call would wait for.
     pools.prepare()
+    tls = Tls(verify)
+    if endpoint.startswith("https:"):
+        tls.prepare()
 
     def made() -> Client:
         if through is not None or proxies():

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import attrs
 
+from .._value import Value
 from ..errors import InvalidInputError, ProtocolError, ToolError
 from ._types import check_types
 from ._wire import (
@@ -28,7 +29,7 @@ T = TypeVar("T")
 API_VERSION = "2025-05-06"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Envelope(Pascal):
     """What every reply of the control plane looks like."""
 
@@ -222,8 +223,8 @@ def _lists(tree: Any) -> Any:
     return {key: _lists(item) for key, item in branch.items()}
 
 
-@attrs.frozen
-class Content:
+@attrs.frozen(eq=False, repr=False)
+class Content(Value):
     """The text that a tool answers with, and whether it reports a failure.
 
     `pieces` is the whole answer as it came, of which the text is the first piece.
@@ -234,7 +235,7 @@ class Content:
     pieces: list[Any] = attrs.field(factory=list[Any], eq=False, repr=False)
 
 
-class Tool(Generic[T]):
+class Tool(Value, Generic[T]):
     """A tool call. Subclasses are frozen attrs classes that hold the arguments."""
 
     __slots__ = ()

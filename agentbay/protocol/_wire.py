@@ -16,6 +16,8 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 
+from .._value import Value
+
 T = TypeVar("T")
 
 
@@ -23,13 +25,13 @@ class WireError(ValueError):
     """A payload does not have the shape that its type promises."""
 
 
-class Pascal:
+class Pascal(Value):
     """Fields travel as ``PascalCase``."""
 
     __slots__ = ()
 
 
-class Camel:
+class Camel(Value):
     """Fields travel as ``camelCase``."""
 
     __slots__ = ()
@@ -70,8 +72,8 @@ def named(
     return attrs.field(metadata={"wire": wire}, **kwargs)
 
 
-@attrs.frozen
-class Field:
+@attrs.frozen(eq=False, repr=False)
+class Field(Value):
     """How one field of an attrs class travels."""
 
     attribute: str

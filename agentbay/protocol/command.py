@@ -14,7 +14,7 @@ TIMED_OUT = -1
 DEFAULT_TIMEOUT = 50.0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ShellReply(Camel):
     """What a command left behind.
 
@@ -57,7 +57,7 @@ def _texts(_: object, attribute: attrs.Attribute[object], value: object) -> None
         )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Shell(Tool[ShellReply], tool="shell", server="wuying_shell", error=CommandError):
     """Run a shell command and wait for it."""
 
@@ -126,7 +126,7 @@ def _streams(value: ShellReply) -> dict[str, str]:
     return {"stdout": value.stdout, "stderr": value.stderr, "traceId": value.trace_id}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Envelope(Camel):
     """The JSON form of a reply. A command may print an object too, so the shape decides."""
 

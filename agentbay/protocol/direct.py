@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import attrs
 
+from .._value import Value
 from ._calls import Content
 from ._wire import Camel, WireError, decode, from_json, named, to_json
 from .sessions import ToolReply
@@ -18,7 +19,7 @@ ACTION = "callTool"
 TOKEN_HEADER = "X-Access-Token"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class LinkCall(Camel):
     """A call over the link of a session, as the body of a POST."""
 
@@ -41,8 +42,8 @@ class LinkCall(Camel):
         return to_json(self)
 
 
-@attrs.frozen
-class VpcCall:
+@attrs.frozen(eq=False, repr=False)
+class VpcCall(Value):
     """A call inside a private network, as the parameters of a GET."""
 
     server: str
@@ -85,7 +86,7 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Verdict(Camel):
     """Whether an answer says no, and why."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 
 from .._deferred import Deferred
+from .._value import Value
 from ..errors import InvalidInputError
 from ._calls import Action, Content, Envelope, Paged
 from ._checks import check_labels, check_port
@@ -67,8 +68,8 @@ def _tool_list(raw: Any) -> Any:
 # -- what travels inside ---------------------------------------------------------------
 
 
-@attrs.frozen
-class SdkStats:
+@attrs.frozen(eq=False, repr=False)
+class SdkStats(Value):
     """Which SDK creates a session. Nothing else about the caller is sent."""
 
     source: str = "sdk"
@@ -78,15 +79,15 @@ class SdkStats:
     framework: str = ""
 
 
-@attrs.frozen
-class ToolServer:
+@attrs.frozen(eq=False, repr=False)
+class ToolServer(Value):
     """A tool of a session, and the server behind it."""
 
     name: str = named(also=("Name",), default="")
     server: str = named(also=("serverName", "Server"), default="")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class SessionData(Pascal):
     """What the service tells about a session."""
 
@@ -110,7 +111,7 @@ class SessionData(Pascal):
     contexts: list[dict[str, Any]] | None = named("contexts", also=("Contexts",), default=None)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class SessionSummary(Pascal):
     """One entry of a list of sessions."""
 
@@ -120,7 +121,7 @@ class SessionSummary(Pascal):
     image_id: str = ""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class SessionPage(Pascal):
     """One page of a list of sessions."""
 
@@ -130,7 +131,7 @@ class SessionPage(Pascal):
     total_count: int = 0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class DesktopInfo(Pascal):
     """How a desktop client connects to a session."""
 
@@ -142,7 +143,7 @@ class DesktopInfo(Pascal):
     ticket: str = attrs.field(default="", repr=False)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ResourceData(Pascal):
     """Where a session can be reached."""
 
@@ -151,21 +152,21 @@ class ResourceData(Pascal):
     desktop_info: DesktopInfo = attrs.field(factory=DesktopInfo)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class LabelData(Pascal):
     """The labels of a session."""
 
     labels: dict[str, str] = named(json_text=True, read=lambda raw: raw or "{}", factory=dict)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class LinkData(Pascal):
     """An address, with its own credential inside."""
 
     url: str = attrs.field(repr=False)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class StatusData(Pascal):
     """The state of a session; ``FINISH`` after it ended, and why it did."""
 
@@ -175,7 +176,7 @@ class StatusData(Pascal):
     end_reason: str = ""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ToolSchema(Camel):
     """A tool of an image, with the JSON schema of its arguments."""
 
@@ -186,7 +187,7 @@ class ToolSchema(Camel):
     tool: str = ""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ToolReply(Camel):
     """What a tool answers: pieces of content, of which the first one counts."""
 
@@ -207,7 +208,7 @@ class ToolReply(Camel):
 # -- actions ---------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CreateSession(Action[SessionData], action="CreateMcpSession", returns=SessionData):
     """Create a session."""
 
@@ -233,21 +234,21 @@ class CreateSession(Action[SessionData], action="CreateMcpSession", returns=Sess
     session_id: str | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class GetSession(Action[SessionData], action="GetSession", returns=SessionData):
     """Tell what is known about a session."""
 
     session_id: str = attrs.field(validator=_some_id)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class GetSessionDetail(Action[StatusData], action="GetSessionDetail", returns=StatusData):
     """Tell the state of a session, also after it ended."""
 
     session_id: str = named(query=True, validator=_some_id)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ListSessions(Paged[SessionPage], action="ListSession", returns=SessionPage):
     """List the sessions of the account, a page at a time."""
 
@@ -258,21 +259,21 @@ class ListSessions(Paged[SessionPage], action="ListSession", returns=SessionPage
     image_id: str | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ReleaseSession(Action[None], action="ReleaseMcpSession"):
     """End a session; the reply comes when it is gone."""
 
     session_id: str = attrs.field(validator=_some_id)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class DeleteSession(Action[None], action="DeleteSessionAsync"):
     """Begin to end a session; `GetSessionDetail` tells when it is gone."""
 
     session_id: str = attrs.field(validator=_some_id)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class SetLabels(Action[None], action="SetLabel"):
     """Replace the labels of a session."""
 
@@ -284,7 +285,7 @@ class SetLabels(Action[None], action="SetLabel"):
             raise InvalidInputError("labels must not be empty: give at least one label")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class GetLabels(Action[LabelData], action="GetLabel", returns=LabelData):
     """Read the labels of a session."""
 
@@ -297,14 +298,14 @@ class GetLabels(Action[LabelData], action="GetLabel", returns=LabelData):
         return super().payload(reply) or {}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class GetResource(Action[ResourceData], action="GetMcpResource", returns=ResourceData):
     """Tell where a session can be reached."""
 
     session_id: str = attrs.field(validator=_some_id)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class GetLink(Action[LinkData], action="GetLink", returns=LinkData):
     """Get an address for a port of a session."""
 
@@ -314,7 +315,7 @@ class GetLink(Action[LinkData], action="GetLink", returns=LinkData):
     options: str | None = named("Option", default=None, validator=_options)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ListTools(Action[list[ToolSchema]], action="ListMcpTools", returns=list[ToolSchema]):
     """List the tools of an image."""
 
@@ -329,7 +330,7 @@ class ListTools(Action[list[ToolSchema]], action="ListMcpTools", returns=list[To
         return {"Data": to_json(value)}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class CallTool(Action[ToolReply], action="CallMcpTool", returns=ToolReply):
     """Call a tool of a session through the control plane."""
 
@@ -342,28 +343,28 @@ class CallTool(Action[ToolReply], action="CallMcpTool", returns=ToolReply):
     external_user_id: str | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class PauseSession(Action[None], action="PauseSessionAsync"):
     """Begin to pause a session; `GetSession` tells when it is paused."""
 
     session_id: str = attrs.field(validator=_some_id)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ResumeSession(Action[None], action="ResumeSessionAsync"):
     """Begin to wake a paused session; `GetSession` tells when it runs."""
 
     session_id: str = attrs.field(validator=_some_id)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class RefreshIdleTime(Action[None], action="RefreshSessionIdleTime"):
     """Begin the time anew after which an unused session ends."""
 
     session_id: str = attrs.field(validator=_some_id)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class GetAdbLink(Action[LinkData], action="GetAdbLink", returns=LinkData):
     """Get an address for the Android debug bridge of a mobile session.
 
