@@ -61,7 +61,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "_async": {
         "_config", "_deadline", "_deferred", "_left_over", "_live", "_loop_local", "_masking",
-        "_params", "_results", "_retry", "_slots", "_tracing", "_transport", "_value", "_version",
+        "_params", "_results", "_retry", "_slots", "_tracing", "_transport", "_version",
         "protocol", "errors",
     },
     "_sync": {

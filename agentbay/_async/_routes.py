@@ -13,7 +13,6 @@ import attrs
 from .._deferred import Deferred
 from .._masking import masked
 from .._transport import Answer, ApiClient, Reply
-from .._value import Value
 from ..errors import (
     AgentBayError,
     InvalidInputError,
@@ -98,7 +97,6 @@ def uses_link(data: SessionData, server: str, *, client: ApiClient) -> bool:
     )
 
 
-@attrs.define(eq=False)
 class _Sending:
     """A call on its way, in one attempt or more. A closure would take twice the memory.
 
@@ -106,11 +104,18 @@ class _Sending:
         way: How it goes to the session; None when it goes to the control plane.
     """
 
-    client: ApiClient
-    data: SessionData
-    call: CallTool
-    way: _Direct | None
-    connect_timeout: float | None
+    __slots__ = ("call", "client", "connect_timeout", "data", "way")
+
+    def __init__(
+        self,
+        client: ApiClient,
+        data: SessionData,
+        call: CallTool,
+        way: _Direct | None,
+        connect_timeout: float | None,
+    ) -> None:
+        self.client, self.data, self.call = client, data, call
+        self.way, self.connect_timeout = way, connect_timeout
 
     async def once(self, left: float) -> Reply[Content]:
         """Make an attempt, within some seconds."""
@@ -173,16 +178,23 @@ class _Call(CallTool):
         return self._ahead.pop() if self._ahead else super().form()
 
 
-@attrs.frozen(eq=False, repr=False)
-class _Direct(Value):
+class _Direct:
     """A call that is ready to be sent to a session, once or more often."""
 
-    method: str
-    url: str = attrs.field(repr=False)
-    headers: dict[str, str] = attrs.field(repr=False)
-    request_id: str
-    text: str | None = attrs.field(default=None, repr=False)
-    params: dict[str, str] | None = attrs.field(default=None, repr=False)
+    __slots__ = ("headers", "method", "params", "request_id", "text", "url")
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        request_id: str,
+        *,
+        text: str | None = None,
+        params: dict[str, str] | None = None,
+    ) -> None:
+        self.method, self.url, self.headers = method, url, headers
+        self.request_id, self.text, self.params = request_id, text, params
 
 
 def _written(

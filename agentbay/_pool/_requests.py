@@ -78,23 +78,26 @@ def place_of(url: str) -> Place:
     Raises:
         InvalidURLError: It is none.
     """
-    plain = _PLAIN_URL.fullmatch(url)
-    if plain is None or "/." in plain["path"]:
+    scheme, _, rest = url.partition("://")
+    netloc, _, path = rest.partition("/")
+    host, colon, digits = netloc.partition(":")
+    is_plain = set(host) <= _HOST and set(path) <= _PATH and "/." not in f"/{path}"
+    has_port = digits.isdigit() and digits.isascii()
+    if scheme not in _PORTS or not host or not is_plain or bool(colon) != has_port:
         from .transport import place_by_httpx
 
         return place_by_httpx(url)
-    scheme, host = plain["scheme"], plain["host"]
-    port = None if plain["port"] is None else int(plain["port"])
-    if port == (443 if scheme == "https" else 80):
+    port = int(digits) if digits else None
+    if port == _PORTS[scheme]:
         port = None
     netloc = host if port is None else f"{host}:{port}"
-    return Place(scheme, host, port, netloc.encode(), (plain["path"] or "/").encode())
+    return Place(scheme, host, port, netloc.encode(), f"/{path}".encode())
 
 
-_PLAIN_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[a-z0-9_.-]+)(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>(?:/[A-Za-z0-9_.~!$&'()*+,;=:@-]*)*)"
-)
+_PORTS = {"http": 80, "https": 443}
+
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.-")
+_PATH = _HOST | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ~!$&'()*+,;=:@/")
 
 
 def written(

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentbay._pool._errors import InvalidURLError
+from agentbay._pool._requests import place_of
 from agentbay._transport._http import parsed, with_query
 from agentbay._transport._requests import encoded
 
@@ -186,6 +188,45 @@ def test_parameters_are_written_as_urllib_writes_them(parameters: dict[str, str]
             encoded(parameters)
     else:
         assert encoded(parameters) == expected
+
+
+_PARTS = [
+    "",
+    "/",
+    "//",
+    "a",
+    "A",
+    ".",
+    "..",
+    "%20",
+    "%",
+    "?b=c",
+    "#d",
+    " ",
+    "é",
+    "~*!$&'()=@:",
+    "\n",
+]
+
+
+@given(
+    st.sampled_from(["http://", "https://", "HTTP://", "ftp://", "//", ""]),
+    st.sampled_from(["h", "a.b-c_d", "H", "1.2.3.4", "[::1]", "u@h", "ü", "", "h h", "-"]),
+    st.sampled_from(["", ":80", ":443", ":0123", ":8443", ":", ":x", ":²"]),
+    st.lists(st.sampled_from(_PARTS), max_size=4),
+)
+def test_a_url_is_taken_apart_as_httpx_does(
+    scheme: str, host: str, port: str, path: list[str]
+) -> None:
+    url = f"{scheme}{host}{port}{'/' if path else ''}{''.join(path)}"
+    try:
+        expected = httpx.URL(url)
+        parts = expected.scheme, expected.raw_host.decode("ascii"), expected.port
+    except (httpx.InvalidURL, UnicodeError):
+        with pytest.raises((InvalidURLError, UnicodeError)):
+            place_of(url)
+        return
+    assert place_of(url) == (*parts, expected.netloc, expected.raw_path)
 
 
 @pytest.mark.parametrize("base", ["http://h", "https://h:8443/path", "http://[::1]:1/a/b"])
