@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import ssl
 import threading
@@ -17,16 +16,19 @@ class Tls:
     Args:
         verify: False checks nothing; a context is taken as it is.
 
-    Attributes:
-        ready: The context; None before it is made.
     """
 
     def __init__(self, verify: bool | ssl.SSLContext = True) -> None:
-        self.ready: ssl.SSLContext | None = None
+        self._given: ssl.SSLContext | None = None
         self._verify = verify is not False
         if isinstance(verify, ssl.SSLContext):
             verify.set_alpn_protocols(["http/1.1"])
-            self.ready = verify
+            self._given = verify
+
+    @property
+    def ready(self) -> ssl.SSLContext | None:
+        """The context; None before it is made."""
+        return self._given or _contexts.get(self._verify)
 
     def prepare(self) -> None:
         """Begin to make it, beside what the program does until it needs it."""
@@ -42,11 +44,12 @@ class Tls:
         Raises:
             OSError: The certificates cannot be read, those of ``SSL_CERT_FILE`` perhaps.
         """
-        if self.ready is None:
-            # In a thread: it reads some 140 certificates, which takes 25 ms.
-            self.ready = await anyio.to_thread.run_sync(_made, self._verify)
-        return self.ready
+        # In a thread: it reads some 140 certificates, which takes 25 ms.
+        return self.ready or await anyio.to_thread.run_sync(_made, self._verify)
 
+
+# Those that all clients share.
+_contexts: dict[bool, ssl.SSLContext] = {}
 
 # The threads that make the contexts, or have done so.
 _makers: dict[bool, threading.Thread] = {}
@@ -73,14 +76,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_settle)
 
 
-@functools.cache
 def _shared(verify: bool) -> ssl.SSLContext:
+    if verify in _contexts:
+        return _contexts[verify]
     context = _verifying() if verify else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["http/1.1"])
-    return context
+    return _contexts.setdefault(verify, context)
 
 
 def _verifying() -> ssl.SSLContext:

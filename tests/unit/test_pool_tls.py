@@ -75,13 +75,10 @@ async def test_certificates_that_cannot_be_read_are_an_error_before_anything_is_
     tls_service: PoolService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
-    _tls._shared.cache_clear()
-    try:
-        async with client_of() as client:
-            with pytest.raises(httpx.ConnectError):
-                await client.get(tls_service.url)
-    finally:
-        _tls._shared.cache_clear()
+    monkeypatch.setattr(_tls, "_contexts", {})
+    async with client_of() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(tls_service.url)
     assert tls_service.connections == 0
 
 
@@ -105,6 +102,7 @@ async def test_a_socket_that_is_dialed_while_certificates_are_read_is_closed_wit
             return ssl.create_default_context()
         raise OSError("no such file")
 
+    monkeypatch.setattr(_tls, "_contexts", {})
     monkeypatch.setattr(_tls, "_shared", shared)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
@@ -130,6 +128,7 @@ async def test_a_server_that_is_not_there_is_an_error_once_certificates_are_read
     def shared(_: bool) -> ssl.SSLContext:
         return trusting
 
+    monkeypatch.setattr(_tls, "_contexts", {})
     monkeypatch.setattr(_tls, "_shared", shared)
     async with client_of() as client:
         with socket.socket() as refusing:
