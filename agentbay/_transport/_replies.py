@@ -117,15 +117,19 @@ _COMPRESSED = b"content-encoding"
 
 
 def _unpacked(body: bytes, encodings: str) -> bytes:
-    """The content of a body in the encodings that were asked for; others are left as they are."""
+    """The content of a body in the encodings that were asked for; others are left as they are.
+
+    Of one that is not whole, it is what is there: whether that makes sense shows what it says.
+    """
     try:
         for name in reversed(encodings.lower().split(",")):
-            if body and name.strip() == "gzip":
-                body = zlib.decompress(body, zlib.MAX_WBITS | 16)
-            elif body and name.strip() == "deflate":
-                # Some servers leave out the frame, which begins with an 8.
-                framed = body[0] & 15 == 8
-                body = zlib.decompress(body, zlib.MAX_WBITS if framed else -zlib.MAX_WBITS)
+            if name.strip() == "gzip":
+                body = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(body)
+            elif name.strip() == "deflate":
+                # Some servers leave out the frame, whose first byte ends in an 8.
+                is_framed = bool(body) and body[0] & 15 == 8
+                bits = zlib.MAX_WBITS if is_framed else -zlib.MAX_WBITS
+                body = zlib.decompressobj(bits).decompress(body)
     except zlib.error as exc:
         raise DecodingError(f"the reply cannot be unpacked: {exc}") from exc
     return body

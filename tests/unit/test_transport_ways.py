@@ -9,6 +9,7 @@ import functools
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -169,10 +170,32 @@ async def _answer(script: Script, *, is_short: bool) -> Answer:
             await api.aclose()
 
 
+_TEXT = "größer".encode()
+_UNFRAMED = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+
+
 @both_ways
-async def test_a_compressed_reply_is_unpacked(is_short: bool) -> None:
-    packed = reply(gzip.compress("größer".encode()), "Content-Encoding: gzip")
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(_TEXT), "gzip"),
+        (zlib.compress(_TEXT), "Deflate"),
+        (_UNFRAMED.compress(_TEXT) + _UNFRAMED.flush(), "deflate"),
+        (gzip.compress(zlib.compress(_TEXT)), "deflate, gzip"),
+        (gzip.compress(_TEXT)[:-4], "gzip"),
+        (_TEXT, "identity"),
+    ],
+)
+async def test_a_compressed_reply_is_unpacked(body: bytes, encoding: str, is_short: bool) -> None:
+    packed = reply(body, f"Content-Encoding: {encoding}")
     assert (await _answer(saying(packed), is_short=is_short)).text == "größer"
+
+
+@both_ways
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_compressed_reply_without_a_body_is_empty(encoding: str, is_short: bool) -> None:
+    empty = reply(b"", f"Content-Encoding: {encoding}")
+    assert (await _answer(saying(empty), is_short=is_short)).text == ""
 
 
 @both_ways
