@@ -44,8 +44,10 @@ class Tls:
         Raises:
             OSError: The certificates cannot be read, those of ``SSL_CERT_FILE`` perhaps.
         """
+        if (ready := self.ready) is not None:
+            return ready
         # In a thread: it reads some 140 certificates, which takes 25 ms.
-        return self.ready or await anyio.to_thread.run_sync(_made, self._verify)
+        return await anyio.to_thread.run_sync(_made, self._verify)
 
 
 # Those that all clients share.

@@ -89,7 +89,7 @@ async def exchanged(
             request.extensions = {**request.extensions, "timeout": steps}
             return Received.of(await client.send(request))
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        kind = next(ours for theirs, ours in _OURS if isinstance(exc, theirs))
+        kind = next((ours for theirs, ours in _OURS if isinstance(exc, theirs)), NetworkError)
         raise kind(str(exc) or type(exc).__name__) from exc
 
 
@@ -98,7 +98,6 @@ _OURS = (
     (httpx.PoolTimeout, PoolTimeoutError),
     (httpx.TimeoutException, LateError),
     (NEVER_SENT, ConnectError),
-    (Exception, NetworkError),
 )
 
 
