@@ -11,6 +11,7 @@ from .._results.base import reported
 from .._results.session_data import GetSessionData, GetSessionResult
 from .._results.sessions import SessionListResult
 from ..errors import ConfigError, InvalidInputError, SessionNotFoundError
+from ..protocol import session_details as details
 from ..protocol import sessions as actions
 from ._creating import OWNER, created_at
 from .session import AsyncSession
@@ -49,7 +50,7 @@ async def reap(bay: AsyncAgentBay, owner: str, older_than: float) -> list[str]:
     for session_id in found:
         session = AsyncSession(bay, session_id)
         try:
-            reply = await bay.client.send(actions.GetLabels(session_id))
+            reply = await bay.client.send(details.GetLabels(session_id))
         except SessionNotFoundError:
             continue
         born = created_at(reply.value.labels)

@@ -26,7 +26,8 @@ from ..errors import (
     SessionNotFoundError,
     TransportError,
 )
-from ..protocol.sessions import CreateSession, GetSession, ListSessions, ReleaseSession, SessionData
+from ..protocol.session_details import ListSessions
+from ..protocol.sessions import CreateSession, GetSession, ReleaseSession, SessionData
 from ._clean_ups import CleanUps
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from ..protocol.sessions import CreateSession, SdkStats
 if TYPE_CHECKING:
     from .._params.mounts import BetaContextMount
     from .._transport import Reply
-    from ..protocol.sessions import SessionPage
+    from ..protocol.session_details import SessionPage
 
 _DEVICE_PATH = "/data/agentbay_mobile_info"
 

@@ -17,7 +17,7 @@ from ..protocol.browser import (
     InitBrowser,
     StopChrome,
 )
-from ..protocol.sessions import GetLink, LinkData
+from ..protocol.session_details import GetLink, LinkData
 from ._notifications import SERVER as NOTIFICATIONS
 from ._notifications import Notifications, takeover_done
 from ._page import Page, capture

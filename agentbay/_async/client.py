@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .._results.session_data import GetSessionResult
     from .._retry import RetryPolicy
     from .._transport import ApiClient, Reply
+    from ..protocol import session_details as details
     from ..protocol import sessions as actions
     from . import _account_calls as account_calls
     from . import _clean_ups as clean_ups
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from .skills import AsyncBetaSkillsService
 else:
     actions = Deferred("agentbay.protocol.sessions")
+    details = Deferred("agentbay.protocol.session_details")
     transports = Deferred("agentbay._transport")
     ApiClient = hint("agentbay._transport", "ApiClient")
     account_calls = Deferred("agentbay._async._account_calls")
@@ -503,9 +505,9 @@ class AsyncAgentBay(Live):
         token: str,
         status: str | None,
         image_id: str | None,
-    ) -> Reply[actions.SessionPage]:
+    ) -> Reply[details.SessionPage]:
         return await self._client.send(
-            actions.ListSessions(
+            details.ListSessions(
                 labels=check_labels(labels or {}),
                 max_results=size,
                 next_token=token or None,

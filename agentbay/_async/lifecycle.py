@@ -30,6 +30,7 @@ from ..errors import (
     SessionNotFoundError,
     TransportError,
 )
+from ..protocol import session_details as details
 from ..protocol import sessions as actions
 from ..protocol._calls import Action
 from ..protocol._checks import check_times
@@ -91,7 +92,7 @@ async def pause(
     """
     _check(session)
     check_times(timeout=timeout, poll_interval=poll_interval)
-    reply = await session.get_client().send(actions.PauseSession(session.session_id))
+    reply = await session.get_client().send(details.PauseSession(session.session_id))
     await _until(session, "PAUSED", timeout, poll_interval, reply.request_id)
     return SessionPauseResult(reply.request_id, True, "PAUSED")
 
@@ -111,7 +112,7 @@ async def resume(
     """
     _check(session)
     check_times(timeout=timeout, poll_interval=poll_interval)
-    reply = await session.get_client().send(actions.ResumeSession(session.session_id))
+    reply = await session.get_client().send(details.ResumeSession(session.session_id))
     data = await _until(session, "RUNNING", timeout, poll_interval, reply.request_id)
     _renew(session, data)
     return SessionResumeResult(reply.request_id, True, "RUNNING")
@@ -127,14 +128,14 @@ def _check(session: object) -> None:
 @reported(OperationResult[None])
 async def keep_alive(session: AsyncSession) -> OperationResult[None]:
     """Begin the time anew after which the service ends an unused session."""
-    reply = await session.get_client().send(actions.RefreshIdleTime(session.session_id))
+    reply = await session.get_client().send(details.RefreshIdleTime(session.session_id))
     return OperationResult(reply.request_id, True)
 
 
 @reported(SessionStatusResult)
 async def get_status(session: AsyncSession) -> SessionStatusResult:
     """Tell what state a session is in, such as ``RUNNING``; ``FINISH`` after it ended."""
-    reply = await session.get_client().send(actions.GetSessionDetail(session.session_id))
+    reply = await session.get_client().send(details.GetSessionDetail(session.session_id))
     return SessionStatusResult(reply.request_id, True, reply.value.status)
 
 
@@ -182,7 +183,7 @@ async def _release(session: AsyncSession) -> str:
     except APIError as exc:
         if exc.code != _NOT_OFFERED:
             raise
-    reply = await client.send(actions.DeleteSession(session.session_id))
+    reply = await client.send(details.DeleteSession(session.session_id))
     try:
         with anyio.fail_after(_RELEASE_LIMIT):
             await _ended(session)
@@ -193,7 +194,7 @@ async def _release(session: AsyncSession) -> str:
 
 
 async def _ended(session: AsyncSession) -> None:
-    call = actions.GetSessionDetail(session.session_id)
+    call = details.GetSessionDetail(session.session_id)
     with suppress(SessionNotFoundError):
         for pause in pauses(_FIRST_PAUSE, _LONGEST_PAUSE):
             found = await _ask(session, call)

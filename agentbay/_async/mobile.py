@@ -24,7 +24,7 @@ from ..protocol._checks import as_kind
 from ..protocol.command import Shell
 from ..protocol.computer import Screenshot
 from ..protocol.extra_configs import AppManagerRule, MobileExtraConfig, MobileSimulateConfig
-from ..protocol.sessions import GetAdbLink, GetLink, LinkData
+from ..protocol.session_details import GetAdbLink, GetLink, LinkData
 from ._desktop import waiting
 from ._desktop_screen import Touchscreen
 

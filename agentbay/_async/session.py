@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from .._transport import ApiClient
     from ..protocol import key_names
+    from ..protocol import session_details as details
     from ..protocol import sessions as actions
     from . import _creating as creating
     from . import _websocket as websocket
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from .window import AsyncWindowManager
 else:
     actions = Deferred("agentbay.protocol.sessions")
+    details = Deferred("agentbay.protocol.session_details")
     websocket = Deferred("agentbay._async._websocket")
     key_names = Deferred("agentbay.protocol.key_names")
     lifecycle = Deferred("agentbay._async.lifecycle")
@@ -394,9 +396,9 @@ class AsyncSession(SessionCore):
         """
         wanted, client = check_labels(labels), self.get_client()
         if self._bay._owner:  # whose label stays
-            reply = await client.send(actions.GetLabels(self.session_id))
+            reply = await client.send(details.GetLabels(self.session_id))
             wanted = {**wanted, **creating.own_labels(reply.value.labels)}
-        done = await client.send(actions.SetLabels(self.session_id, wanted))
+        done = await client.send(details.SetLabels(self.session_id, wanted))
         return OperationResult(done.request_id, True)
 
     @raising(SessionError)
@@ -406,7 +408,7 @@ class AsyncSession(SessionCore):
         Raises:
             SessionError: The service refused.
         """
-        reply = await self.get_client().send(actions.GetLabels(self.session_id))
+        reply = await self.get_client().send(details.GetLabels(self.session_id))
         return OperationResult(reply.request_id, True, creating.users_labels(reply.value.labels))
 
     @raising(SessionError)
@@ -422,7 +424,7 @@ class AsyncSession(SessionCore):
             print(info.resource_url)
             ```
         """
-        reply = await self.get_client().send(actions.GetResource(self.session_id))
+        reply = await self.get_client().send(details.GetResource(self.session_id))
         found = reply.value
         info = SessionInfo(found.session_id, found.resource_url, **attrs.asdict(found.desktop_info))
         return OperationResult(reply.request_id, True, info)
@@ -455,7 +457,7 @@ class AsyncSession(SessionCore):
             link = (await session.get_link(port=30150)).data
             ```
         """
-        call = actions.GetLink(self.session_id, protocol_type, port, options)
+        call = details.GetLink(self.session_id, protocol_type, port, options)
         reply = await self.get_client().send(call)
         return LinkResult(reply.request_id, True, reply.value.url)
 
@@ -466,7 +468,7 @@ class AsyncSession(SessionCore):
         Args:
             image_id: The image whose tools to list; that of the session by default.
         """
-        call = actions.ListTools(image_id or self.image_id or actions.DEFAULT_IMAGE)
+        call = details.ListTools(image_id or self.image_id or actions.DEFAULT_IMAGE)
         reply = await self.get_client().send(call)
         tools = [McpTool(**attrs.asdict(tool, recurse=False)) for tool in reply.value]
         self._mcp_tools = tools

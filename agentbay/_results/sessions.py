@@ -12,7 +12,7 @@ from ..errors import AgentBayError
 from .base import ApiResponse
 
 if TYPE_CHECKING:
-    from ..protocol.sessions import SessionPage, SessionSummary
+    from ..protocol.session_details import SessionPage, SessionSummary
 
 S = TypeVar("S")
 T = TypeVar("T")

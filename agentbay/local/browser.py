@@ -7,7 +7,7 @@ from functools import partial
 from ..protocol import browser as actions
 from ..protocol.browser import BrowserPort
 from ..protocol.contexts import PersistenceItem
-from ..protocol.sessions import LinkData
+from ..protocol.session_details import LinkData
 from ..protocol.sync_policy import DownloadPolicy, ExtractPolicy, SyncPolicy
 from . import images
 from ._dispatch import handles, handles_tool

@@ -20,7 +20,8 @@ import anyio.abc
 import attrs
 
 from ..errors import ConfigError
-from ..protocol.sessions import SessionStatus, StatusData
+from ..protocol.session_details import StatusData
+from ..protocol.sessions import SessionStatus
 from . import _engines
 from ._desktop.screen_links import PREFIX as SCREENS_PREFIX
 from ._desktop.screen_links import ScreenLinks

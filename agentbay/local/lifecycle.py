@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from ..protocol import session_details as details
 from ..protocol import sessions as actions
-from ..protocol.sessions import SessionStatus, StatusData
+from ..protocol.session_details import StatusData
+from ..protocol.sessions import SessionStatus
 from ._dispatch import handles
 from ._errors import EngineError
 from .engine import Engine
@@ -18,8 +20,8 @@ from .session import LocalSession
 _PATIENCE = 1.0
 
 
-@handles(actions.GetSessionDetail)
-async def get_detail(engine: Engine, call: actions.GetSessionDetail) -> StatusData:
+@handles(details.GetSessionDetail)
+async def get_detail(engine: Engine, call: details.GetSessionDetail) -> StatusData:
     session = engine.sessions.get(call.session_id)
     if session is None:
         return engine.finished.find(call.session_id)
@@ -32,27 +34,27 @@ async def release(engine: Engine, call: actions.ReleaseSession) -> None:
     await engine.begin_end(call.session_id, "Released").wait()
 
 
-@handles(actions.DeleteSession)
-async def delete(engine: Engine, call: actions.DeleteSession) -> None:
+@handles(details.DeleteSession)
+async def delete(engine: Engine, call: details.DeleteSession) -> None:
     gone = engine.begin_end(call.session_id, "Deleted")
     with anyio.move_on_after(_PATIENCE):
         await gone.wait()
 
 
-@handles(actions.RefreshIdleTime)
-async def refresh_idle_time(engine: Engine, call: actions.RefreshIdleTime) -> None:
+@handles(details.RefreshIdleTime)
+async def refresh_idle_time(engine: Engine, call: details.RefreshIdleTime) -> None:
     engine.session(call.session_id).life.keep_alive()
 
 
-@handles(actions.PauseSession)
-async def pause(engine: Engine, call: actions.PauseSession) -> None:
+@handles(details.PauseSession)
+async def pause(engine: Engine, call: details.PauseSession) -> None:
     session = engine.session(call.session_id)
     _expect(session, SessionStatus.RUNNING, SessionStatus.PAUSING, SessionStatus.PAUSED)
     await _begin(engine, session.life.pause)
 
 
-@handles(actions.ResumeSession)
-async def resume(engine: Engine, call: actions.ResumeSession) -> None:
+@handles(details.ResumeSession)
+async def resume(engine: Engine, call: details.ResumeSession) -> None:
     session = engine.session(call.session_id)
     _expect(session, SessionStatus.PAUSED, SessionStatus.RESUMING, SessionStatus.RUNNING)
     await _begin(engine, session.life.resume)

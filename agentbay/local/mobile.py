@@ -19,7 +19,7 @@ from ..protocol._calls import Tool
 from ..protocol._images import JPEG, PNG, Image
 from ..protocol.application import InstalledApp, Process
 from ..protocol.command import Shell, ShellReply
-from ..protocol.sessions import GetAdbLink, LinkData
+from ..protocol.session_details import GetAdbLink, LinkData
 from ..protocol.ui import UIElement, UITree
 from ._dispatch import handles, handles_on_phone
 from ._errors import EngineError, ToolFailure

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING
 
 import h11
 
+from ..protocol import session_details as details
 from ..protocol import sessions as actions
-from ..protocol.sessions import (
+from ..protocol.session_details import (
     DesktopInfo,
     LabelData,
     LinkData,
     ResourceData,
-    SdkStats,
-    SessionData,
     SessionPage,
     SessionSummary,
-    ToolServer,
 )
+from ..protocol.sessions import SdkStats, SessionData, ToolServer
 from . import direct, images
 from ._dispatch import handles, load
 from ._errors import EngineError
@@ -80,8 +79,8 @@ async def get(engine: Engine, call: actions.GetSession) -> SessionData:
     return await _data(engine, engine.session(call.session_id))
 
 
-@handles(actions.ListSessions)
-async def list_sessions(engine: Engine, call: actions.ListSessions) -> SessionPage:
+@handles(details.ListSessions)
+async def list_sessions(engine: Engine, call: details.ListSessions) -> SessionPage:
     """Sessions in the order of their creation; the token is the number of a page's last one."""
     size = _PAGE if call.max_results is None else call.max_results
     token = call.next_token or "0"
@@ -99,25 +98,25 @@ async def list_sessions(engine: Engine, call: actions.ListSessions) -> SessionPa
     )
 
 
-@handles(actions.SetLabels)
-async def set_labels(engine: Engine, call: actions.SetLabels) -> None:
+@handles(details.SetLabels)
+async def set_labels(engine: Engine, call: details.SetLabels) -> None:
     engine.session(call.session_id).labels = dict(call.labels)
 
 
-@handles(actions.GetLabels)
-async def get_labels(engine: Engine, call: actions.GetLabels) -> LabelData:
+@handles(details.GetLabels)
+async def get_labels(engine: Engine, call: details.GetLabels) -> LabelData:
     return LabelData(engine.session(call.session_id).labels)
 
 
-@handles(actions.GetResource)
-async def get_resource(engine: Engine, call: actions.GetResource) -> ResourceData:
+@handles(details.GetResource)
+async def get_resource(engine: Engine, call: details.GetResource) -> ResourceData:
     session = engine.session(call.session_id)
     info = DesktopInfo(resource_id=session.session_id, resource_type="Desktop")
     return ResourceData(session.session_id, await _url(engine, session, None), info)
 
 
-@handles(actions.GetLink)
-async def get_link(engine: Engine, call: actions.GetLink) -> LinkData:
+@handles(details.GetLink)
+async def get_link(engine: Engine, call: details.GetLink) -> LinkData:
     session = engine.session(call.session_id)
     if call.protocol_type == "adb":
         await load("mobile")
@@ -198,7 +197,7 @@ def _view(session: LocalSession, links: LinkServer) -> str:
     return session.links[None]
 
 
-def _matches(session: LocalSession, call: actions.ListSessions) -> bool:
+def _matches(session: LocalSession, call: details.ListSessions) -> bool:
     return (
         call.status in (None, session.life.status)
         and call.image_id in (None, "", session.image_id)

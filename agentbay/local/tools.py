@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..errors import InvalidInputError
+from ..protocol import session_details as details
 from ..protocol import sessions as actions
 from ..protocol._calls import TOOLS, Content, Tool, failure_text
 from ..protocol._schema import description_of, schema_of
 from ..protocol._wire import WireError
 from ..protocol.command import Shell
-from ..protocol.sessions import ToolReply, ToolSchema
+from ..protocol.session_details import ToolSchema
+from ..protocol.sessions import ToolReply
 from . import _index, images
 from ._dispatch import PHONE_HANDLERS, TOOL_HANDLERS, handles, load, named, why_not
 from ._errors import ToolFailure
@@ -22,8 +24,8 @@ from .session import LocalSession
 _NO_TOOL, _BAD_ARGUMENTS = -32601, -32602
 
 
-@handles(actions.ListTools)
-async def list_tools(engine: Engine, call: actions.ListTools) -> list[ToolSchema]:
+@handles(details.ListTools)
+async def list_tools(engine: Engine, call: details.ListTools) -> list[ToolSchema]:
     await load("app")  # which has all of them
     kinds = [TOOLS[name] for name in images.tools_of(images.check_image(call.image_id))]
     return [

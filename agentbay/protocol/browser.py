@@ -18,7 +18,7 @@ from .browser_option import FINGERPRINT_FILE as FINGERPRINT_FILE
 from .browser_option import FINGERPRINT_PATH as FINGERPRINT_PATH
 from .browser_option import BrowserOption as BrowserOption
 from .browser_proxy import BrowserProxy as BrowserProxy
-from .sessions import LinkData
+from .session_details import LinkData
 
 BROWSER_DATA_PATH = "/tmp/agentbay_browser"
 

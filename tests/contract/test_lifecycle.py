@@ -20,7 +20,7 @@ from agentbay import (
     SessionNotFoundError,
 )
 from agentbay.local import _life
-from agentbay.protocol import sessions as actions
+from agentbay.protocol import session_details as details
 
 from ..local.sandboxes import processes_with, until
 from .observing import session_directories, shell
@@ -213,12 +213,12 @@ async def test_the_state_of_a_session_is_finish_after_its_end(bay: AsyncAgentBay
 @pytest.mark.engine_only
 async def test_a_session_can_be_ended_in_the_background(bay: AsyncAgentBay) -> None:
     session = (await bay.create()).unwrap()
-    await bay.client.send(actions.DeleteSession(session.session_id))
+    await bay.client.send(details.DeleteSession(session.session_id))
 
     await until(lambda: _is_gone(session))
     assert session.session_id not in session_directories()
     with pytest.raises(SessionNotFoundError):
-        await bay.client.send(actions.DeleteSession(session.session_id))
+        await bay.client.send(details.DeleteSession(session.session_id))
 
 
 async def test_many_may_end_a_session_at_once(bay: AsyncAgentBay) -> None:
@@ -244,7 +244,7 @@ async def test_an_idle_session_ends_and_saves_its_contexts(bay: AsyncAgentBay) -
 
     await until(lambda: _is_gone(session))
 
-    data = (await bay.client.send(actions.GetSessionDetail(session.session_id))).value
+    data = (await bay.client.send(details.GetSessionDetail(session.session_id))).value
     assert data.end_reason == "IdleTimeout"
     assert data.image_id == "linux_latest"
     assert not (await session.command.run("true")).success
@@ -299,7 +299,7 @@ async def test_a_session_ends_at_its_longest_runtime_although_it_is_used(
             pass
 
     await until(lambda: _is_gone(session))
-    data = (await bay.client.send(actions.GetSessionDetail(session.session_id))).value
+    data = (await bay.client.send(details.GetSessionDetail(session.session_id))).value
     assert data.end_reason == "MaxRuntime"
 
 

@@ -48,7 +48,8 @@ from agentbay.config import (
 )
 from agentbay.deprecation import deprecated
 from agentbay.protocol._wire import decode
-from agentbay.protocol.sessions import SessionData, SessionPage, SessionSummary, ToolServer
+from agentbay.protocol.session_details import SessionPage, SessionSummary
+from agentbay.protocol.sessions import SessionData, ToolServer
 
 # -- policies --------------------------------------------------------------------------------
 

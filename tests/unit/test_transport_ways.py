@@ -25,7 +25,7 @@ from agentbay import (
     TransportError,
 )
 from agentbay._transport import Answer, ApiClient
-from agentbay.protocol.sessions import GetLabels
+from agentbay.protocol.session_details import GetLabels
 
 from .pool_clients import no_proxy, until
 from .pool_service import PoolService, Script, Talk, reply, serving
