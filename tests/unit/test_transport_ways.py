@@ -185,6 +185,7 @@ _UNFRAMED = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         (gzip.compress(_TEXT)[:-4], "gzip"),
         (_TEXT, "identity"),
     ],
+    ids=["gzip", "deflate", "deflate without a frame", "both", "a part of gzip", "neither"],
 )
 async def test_a_compressed_reply_is_unpacked(body: bytes, encoding: str, is_short: bool) -> None:
     packed = reply(body, f"Content-Encoding: {encoding}")
