@@ -39,9 +39,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     legs: list[Leg] = _WITHOUT_SERVICE
     if "service" in metafunc.fixturenames:
-        named = [name.split("-") for name in metafunc.config.getoption("--legs")]
+        named: list[str] = metafunc.config.getoption("--legs") or []
         fitting = _fitting(metafunc.definition)
-        legs = [Leg(backend, engine) for engine, backend in named if engine in fitting]
+        pairs = [name.split("-") for name in named]
+        legs = [Leg(backend, engine) for engine, backend in pairs if engine in fitting]
     if legs:
         metafunc.parametrize("leg", legs, ids=str, indirect=True, scope="module")
     else:
