@@ -32,7 +32,7 @@ def main() -> None:
         directory = Path(name)
         make_certificates(directory)
         with serving(directory, vendors) as server:
-            show("calls one after the other", [*_one_by_one(server), *_facade(server)])
+            show("calls one after the other", _one_by_one(server))
             show("1,000 calls in flight, answered after 500 ms", _thousand(server))
             show("a round trip of 30 ms, TLS", _distant(server))
         with serving(directory, vendors, latency=0.1) as server:
@@ -53,28 +53,6 @@ def _one_by_one(server: Server) -> list[Row]:
             _row("1. CPU over TLS, ours / vendor async", tls, "cpu", "vendor", "<= 0.01"),
             _row("1. CPU over TLS, ours / vendor sync", tls, "cpu", "vendor-sync", "<= 0.45"),
         ]
-    return rows
-
-
-def _facade(server: Server) -> list[Row]:
-    found = server.turns("http", {"ours-sync": Calls(40), "ours": Calls(40)}, 25)
-    more = [a["cpu"] - b["cpu"] for a, b in zip(found["ours-sync"], found["ours"], strict=True)]
-    rows = [
-        Row(
-            "6. CPU, sync facade - async",
-            f"{statistics.median(more) * 1e6:.0f} us",
-            "<= 200 us",
-        )
-    ]
-    if server.vendors:
-        many = Calls(400, flight=16, skip=50)
-        found = server.turns("http", {"ours-sync": many, "vendor-sync": many}, 7)
-        rows.append(
-            _row(
-                "6. calls/s of 16 threads, ours / vendor",
-                found, "rate", "vendor-sync", ">= 2", ours="ours-sync",
-            )
-        )  # fmt: skip
     return rows
 
 

@@ -91,10 +91,10 @@ async def test_variables_reach_the_command_and_only_that(sandbox: Sandbox) -> No
     assert (await run(sandbox, "echo ${A-unset}")).stdout == "unset\n"
 
 
-@pytest.mark.parametrize("command", ["a\0b", "x" * 3_000_000])
-async def test_an_impossible_command_is_refused(sandbox: Sandbox, command: str) -> None:
+@pytest.mark.parametrize(("command", "value"), [("a\0b", ""), ("true", "x" * 3_000_000)])
+async def test_an_impossible_command_is_refused(sandbox: Sandbox, command: str, value: str) -> None:
     with pytest.raises(ToolFailure, match="the command could not be started"):
-        await run(sandbox, command)
+        await run(sandbox, command, environment={"A": value})
     assert (await run(sandbox, "echo fine")).stdout == "fine\n"
 
 
