@@ -391,6 +391,7 @@ def test_prose_keeps_the_word_await() -> None:
 # -- types and style ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # the same on every Python
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_the_types_are_exact(sample: Sample, checker: str) -> None:
