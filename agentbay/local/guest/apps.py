@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 from . import children, frames, processes
@@ -159,5 +160,10 @@ def _tell_end(child: children.Child, said: bytes, connection: socket.socket) -> 
         connection.sendall(frames.pack(b"E", text.encode()))
 
 
-PLAIN = {"list_processes": list_processes, "end_processes": end_processes}
+_Operation = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
+
+PLAIN: dict[str, _Operation] = {
+    "list_processes": list_processes,
+    "end_processes": end_processes,
+}
 STREAMING = {"launch": launch}
