@@ -256,6 +256,7 @@ def test_what_is_cut_is_the_whole(content: str | bytes, limit: int) -> None:
 
 # Counting takes its time, and the loop makes no difference to memory.
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("kind", ["ascii", "text", "utf-8", "binary"])
 async def test_a_large_write_takes_little_memory(kind: str) -> None:
