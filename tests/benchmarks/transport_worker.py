@@ -55,7 +55,8 @@ async def httpx_post(url: str) -> Call:
     """`httpx.AsyncClient.post` of bytes, and `json.loads`."""
     import httpx
 
-    client = httpx.AsyncClient(timeout=60, trust_env=True)
+    # A thousand calls wait long for its pool.
+    client = httpx.AsyncClient(timeout=httpx.Timeout(60, pool=600), trust_env=True)
 
     async def call() -> None:
         response = await client.post(f"{url}/?{QUERY}", content=BODY, headers=HEADERS)

@@ -143,8 +143,15 @@ async def test_each_tool_of_a_desktop_can_be_called(desktop: AsyncSession) -> No
 
     assert calls.keys() == {name for name in listed if TOOLS[name].__module__ in DESKTOP}
     await shell(desktop, "sleep 100 & sleep 101 & :")
-    running = (await desktop.application.get_running_processes()).unwrap()
-    calls["stop_app_by_pid"] = {"pid": next(p.pid for p in running if p.cmdline == "sleep 100")}
+    sleeping: dict[str, int] = {}
+
+    async def begun() -> bool:
+        running = (await desktop.application.get_running_processes()).unwrap()
+        sleeping.update((p.cmdline or "", p.pid) for p in running)
+        return sleeping.keys() >= {"sleep 100", "sleep 101"}
+
+    await until(begun)
+    calls["stop_app_by_pid"] = {"pid": sleeping["sleep 100"]}
     for name, arguments in calls.items():
         result = await desktop.call_mcp_tool(name, arguments)
         assert result.success, (name, result.error_message)
