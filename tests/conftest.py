@@ -29,6 +29,7 @@ _MARKERS = (
     "engine_only: looks at the machine on which sessions run (files, processes), or expects what"
     " only the engine says of itself; does not run in the cloud",
     "embedded_only: changes settings of the engine from inside of its process; runs on no other",
+    "asyncio_only: uses a library that is for asyncio; runs there, whatever loop --legs names",
 )
 
 

@@ -43,6 +43,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         fitting = _fitting(metafunc.definition)
         pairs = [name.split("-") for name in named]
         legs = [Leg(backend, engine) for engine, backend in pairs if engine in fitting]
+    if metafunc.definition.get_closest_marker("asyncio_only"):
+        legs = list(dict.fromkeys(attrs.evolve(leg, backend="asyncio") for leg in legs))
     if legs:
         metafunc.parametrize("leg", legs, ids=str, indirect=True, scope="module")
     else:

@@ -157,23 +157,15 @@ async def session(bay: AsyncAgentBay) -> AsyncGenerator[AsyncSession, None]:
         yield running
 
 
-@pytest.fixture
-def once(anyio_backend: str) -> None:
-    """For tests that begin several browsers, which know nothing of event loops."""
-    if anyio_backend != "asyncio":
-        pytest.skip("runs under asyncio, and would tell nothing else under trio")
-
-
 # -- Playwright ------------------------------------------------------------------------
 
 
 @pytest.fixture
-def playwright_api(anyio_backend: str) -> Any:
-    if anyio_backend != "asyncio":
-        pytest.skip("Playwright works with asyncio only")
+def playwright_api() -> Any:
     return pytest.importorskip("playwright.async_api", reason="needs playwright: pip install it")
 
 
+@pytest.mark.asyncio_only
 async def test_playwright_clicks_types_and_takes_pictures(
     plain: AsyncSession, playwright_api: Any
 ) -> None:
@@ -192,6 +184,7 @@ async def test_playwright_clicks_types_and_takes_pictures(
         await page.close()
 
 
+@pytest.mark.asyncio_only
 async def test_playwright_uploads_and_downloads(plain: AsyncSession, playwright_api: Any) -> None:
     url = await plain.browser.get_endpoint_url()
     async with playwright_api.async_playwright() as playwright:
@@ -217,6 +210,7 @@ async def test_playwright_uploads_and_downloads(plain: AsyncSession, playwright_
         await page.close()
 
 
+@pytest.mark.asyncio_only
 async def test_playwright_finds_the_browser_by_its_http_address(
     plain: AsyncSession, playwright_api: Any
 ) -> None:
@@ -230,6 +224,7 @@ async def test_playwright_finds_the_browser_by_its_http_address(
 
 @pytest.mark.slow
 @pytest.mark.embedded_only
+@pytest.mark.asyncio_only
 async def test_two_clients_and_the_overrides_of_the_engine_agree(
     session: AsyncSession, playwright_api: Any
 ) -> None:
@@ -393,7 +388,6 @@ async def test_further_arguments_reach_the_browser(
 
 @pytest.mark.slow
 @pytest.mark.embedded_only
-@pytest.mark.usefixtures("once")
 async def test_a_kind_of_fingerprint_is_made_up(session: AsyncSession) -> None:
     await serve(session)
     kind = BrowserFingerprint(["desktop"], ["ios", "windows"], ["de-DE", "en"])
@@ -446,7 +440,6 @@ def _fingerprint() -> FingerprintFormat:
 
 @pytest.mark.slow
 @pytest.mark.embedded_only
-@pytest.mark.usefixtures("once")
 async def test_a_fingerprint_is_shown_and_kept_for_the_next_session(bay: AsyncAgentBay) -> None:
     context = (await bay.context.create(f"fingerprint-{uuid.uuid4().hex}")).unwrap()
     profile = (await bay.context.create(f"profile-{uuid.uuid4().hex}")).unwrap()
@@ -568,7 +561,6 @@ KNOWN = "[document.cookie, localStorage.getItem('cart')].join()"
 @pytest.mark.slow
 @pytest.mark.embedded_only
 @pytest.mark.parametrize("mode", ["standard", "minimal"])
-@pytest.mark.usefixtures("once")
 async def test_a_login_is_there_in_the_next_session(bay: AsyncAgentBay, mode: str) -> None:
     context = (await bay.context.create(f"profile-{uuid.uuid4().hex}")).unwrap()
     kept = BrowserContext(context.id, sync_mode=mode)
@@ -719,7 +711,6 @@ async def test_a_link_before_initialize_says_what_to_do(idle: AsyncSession) -> N
 
 @pytest.mark.slow
 @pytest.mark.embedded_only
-@pytest.mark.usefixtures("once")
 async def test_what_a_browser_shows_is_recorded_into_a_context(bay: AsyncAgentBay) -> None:
     params = attrs.evolve(IMAGE, enable_browser_replay=True)
     async with bay.session(params) as session:

@@ -334,11 +334,8 @@ async def _watch_for_ever(
 
 
 @pytest.mark.slow
-async def test_the_page_works_in_a_web_browser(
-    session: AsyncSession, anyio_backend_name: str
-) -> None:
-    if anyio_backend_name != "asyncio":
-        pytest.skip("Playwright is for asyncio only")
+@pytest.mark.asyncio_only  # Playwright is
+async def test_the_page_works_in_a_web_browser(session: AsyncSession) -> None:
     playwright = pytest.importorskip("playwright.async_api", reason="pip install playwright")
     program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if program is None:
