@@ -13,6 +13,7 @@ from agentbay import AgentBay, AsyncAgentBay, AsyncSession, RetryPolicy
 from agentbay._pool.transport import carriers
 from agentbay.errors import SessionError, TransportError
 
+from .pool_clients import until
 from .pool_service import Talk, reply, serving
 from .service import KEY
 
@@ -212,7 +213,7 @@ async def test_a_hook_that_fails_leaves_no_connection_busy() -> None:
             for _ in range(3):
                 with pytest.raises(httpx.HTTPStatusError, match="503"):
                     await client.get(service.url)
-            assert service.most <= 1
+                await until(lambda: service.open <= 1)
 
 
 async def test_a_transport_of_the_user_may_wrap_httpx_s_own_client() -> None:
