@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from agentbay import AsyncAgentBay, AsyncSession, CreateSessionParams
-from agentbay.errors import PtyError, WsConnectionClosedError, WsHandshakeRejectedError
+from agentbay.errors import WsHandshakeRejectedError
 
 from .observing import shell
 
@@ -105,9 +105,10 @@ async def test_a_deleted_session_closes_its_connection(bay: AsyncAgentBay) -> No
 
     (await elsewhere.delete()).unwrap()
 
-    # The connection may still be about to break, or be broken, or be opened anew.
-    gone = (PtyError, WsConnectionClosedError, WsHandshakeRejectedError)
-    with pytest.raises(gone), anyio.fail_after(LIMIT):
+    # Whoever waits is told, and so is who comes later.
+    with pytest.raises(WsHandshakeRejectedError, match="has ended"), anyio.fail_after(LIMIT):
+        await terminal.wait()
+    with pytest.raises(WsHandshakeRejectedError, match="has ended"), anyio.fail_after(LIMIT):
         await session.pty.connect(terminal.pty_session_id)
 
 
