@@ -16,7 +16,9 @@ from agentbay.errors import ExecutionError
 from .observing import shell
 from .services import Service
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None, reason="Node.js is missing: apt-get install nodejs"
+)
 
 RICH = """
 from IPython.display import HTML, JSON, SVG, Latex, Markdown, display
@@ -291,7 +293,7 @@ async def test_a_language_without_a_kernel_says_what_to_install(
     session: AsyncSession, language: str, remedy: str
 ) -> None:
     if "/" in await shell(session, "ls -d /usr/*/share/jupyter/kernels/* 2>/dev/null || true"):
-        pytest.skip("this machine has kernels")
+        pytest.skip("this machine has kernels: remove r-cran-irkernel and the like")
     result = await run(session, "1", language)
 
     assert isinstance(result.error, ToolError)

@@ -21,7 +21,9 @@ from agentbay.errors import (
 from ..local.sandboxes import until
 from .observing import shell
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+pytestmark = pytest.mark.skipif(
+    shutil.which("git") is None, reason="needs git: apt-get install git"
+)
 
 PORT = 30160
 WORK, OTHER, ORIGIN = "/tmp/work", "/tmp/other", "/tmp/origin.git"

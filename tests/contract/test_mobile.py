@@ -500,7 +500,9 @@ async def test_a_session_without_a_device_is_refused(
     assert "AGENTBAY_LOCAL_PHONE" in result.error_message
 
 
-@pytest.mark.skipif(shutil.which("adb") is not None, reason="this machine has adb")
+@pytest.mark.skipif(
+    shutil.which("adb") is not None, reason="needs a machine without adb: remove it"
+)
 async def test_a_machine_without_adb_says_how_to_get_it(bay: AsyncAgentBay) -> None:
     result = await bay.create(MOBILE)
 

@@ -26,7 +26,9 @@ def load(name: str) -> Any:
 _files = load("files")
 _failure: type[Exception] = load("failure").Failure
 
-not_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+not_root = pytest.mark.skipif(
+    os.geteuid() == 0, reason="root may write everywhere: run as an ordinary user"
+)
 
 
 def call(operation: str, body: bytes = b"", **arguments: Any) -> Any:

@@ -66,11 +66,11 @@ def helper(request: pytest.FixtureRequest) -> Helper:
     kind: Literal["slirp4netns", "pasta"] = request.param
     path = shutil.which(kind)
     if path is None:
-        pytest.skip(f"{kind} is not installed")
+        pytest.skip(f"{kind} is missing: apt-get install passt slirp4netns")
     if find_helper() is None:
         pytest.skip(missing())
     if kind == "pasta" and os.geteuid() == 0:
-        pytest.skip("pasta does not work for root")
+        pytest.skip("pasta does not work for root: run as an ordinary user")
     return Helper(kind, path)
 
 
@@ -121,7 +121,7 @@ async def child_pid(status: int) -> int:
 def bwrap_command(targets: str, *, status: int, gate: int) -> list[str]:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
-        pytest.skip("bubblewrap is not installed")
+        pytest.skip("bubblewrap is missing: apt-get install bubblewrap")
     command = [bwrap, "--json-status-fd", str(status), "--block-fd", str(gate), "--cap-drop", "ALL"]
     if os.geteuid() != 0:
         command += ["--unshare-user", "--disable-userns", "--uid", "65536", "--gid", "65536"]
@@ -186,7 +186,7 @@ def outer_address() -> str:
             # Nothing is sent: connecting a UDP socket only chooses its own address.
             asking.connect(("198.51.100.1", 9))
         except OSError:
-            pytest.skip("this machine has no network")
+            pytest.skip("needs a network: connect this machine to one")
         address: str = asking.getsockname()[0]
     return address
 

@@ -522,7 +522,7 @@ def test_errors_have_the_defaults_of_their_class() -> None:
 def real(tmp_path: Path) -> AsyncGit:
     """The commands are run here, by the shell."""
     if shutil.which("git") is None:
-        pytest.skip("needs git")
+        pytest.skip("needs git: apt-get install git")
     home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1"}
 
     def answer(sent: Sent) -> httpx.Response:

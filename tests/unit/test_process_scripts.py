@@ -103,7 +103,7 @@ def _text(path: Path) -> str:
 def _found(program: str) -> str:
     path = shutil.which(program)
     if path is None:
-        pytest.skip(f"no {program} here")
+        pytest.skip(f"{program} is missing: install it")
     return path
 
 
