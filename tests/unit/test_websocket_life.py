@@ -229,13 +229,16 @@ async def test_a_lost_connection_without_listeners_is_opened_by_the_next_call(
     assert len(service.handshakes) == 2
 
 
-async def test_calls_while_it_connects_again_wait_for_it(service: WsService) -> None:
+async def test_calls_while_it_connects_again_wait_for_it(
+    service: WsService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_line, "_FIRST_PAUSE", 60.0)
     connection = await connect(service)
     async with connection.subscribe(SERVER):
         service.drop()
         await until(lambda: not connection._line.is_open)
         # At once, not after the pause.
-        assert (await connection.call(Greet(), timeout=0.45)).value.text == "hello you"
+        assert (await connection.call(Greet(), timeout=20)).value.text == "hello you"
     assert len(service.handshakes) == 2
 
 
