@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
+from . import _background as background
+
 
 class Closable(Protocol):
     """Something that its own event loop has to close."""
@@ -39,7 +41,7 @@ class LoopLocal(Generic[R]):
         self._lock = threading.Lock()
         # Keeps what is handed out of any cycle that this object is in: the collector would end
         # its sockets before the generators can close them.
-        weakref.finalize(self, self._leases.clear).atexit = False
+        weakref.finalize(self, _drop, self._leases).atexit = False
 
     async def get(self) -> R:
         """The one of the current loop."""
@@ -88,6 +90,28 @@ async def _lifetime(
                 held.pop(loop, None)
         with anyio.CancelScope(shield=True):
             await made.aclose()
+
+
+# Generators of loops that were about to end when these were dropped: the end closes them.
+_left: WeakKeyDictionary[Any, list[AsyncGenerator[Any, None]]] = WeakKeyDictionary()
+
+
+def _drop(leases: _Leases[Any]) -> None:
+    """Let each loop close what it was handed, as soon as it gets to it; in any thread."""
+    for loop, (_, lifetime) in list(leases.items()):
+        # Asyncio closes a generator that is dropped. Trio does as well, but warns.
+        run_soon: Callable[..., object] | None = getattr(loop, "run_sync_soon", None)
+        if run_soon is not None:
+            with suppress(RuntimeError):  # the loop has ended, and has closed it
+                run_soon(_close, loop, lifetime)
+    leases.clear()
+
+
+def _close(loop: object, lifetime: AsyncGenerator[Any, None]) -> None:
+    try:
+        background.start(lifetime.aclose)
+    except RuntimeError:  # no task begins any more
+        _left.setdefault(loop, []).append(lifetime)
 
 
 def _current_loop() -> object:

@@ -45,7 +45,8 @@ LAYERS: dict[str, set[str]] = {
     "_results": {"_deadline", "_value", "protocol", "errors"},
     # `local` stands here for the one place where the client opens the embedded engine.
     "_deferred": set(),
-    "_loop_local": set(),
+    "_background": set(),
+    "_loop_local": {"_background"},
     "_deadline": {"errors"},
     "_retry": {"_tracing", "_value", "errors"},
     "_slots": set(),
@@ -60,8 +61,8 @@ LAYERS: dict[str, set[str]] = {
         "_pool", "_retry", "_tracing", "_value", "_version", "protocol", "errors", "local",
     },
     "_async": {
-        "_config", "_deadline", "_deferred", "_left_over", "_live", "_loop_local", "_masking",
-        "_params", "_results", "_retry", "_slots", "_tracing", "_transport", "_version",
+        "_background", "_config", "_deadline", "_deferred", "_left_over", "_live", "_loop_local",
+        "_masking", "_params", "_results", "_retry", "_slots", "_tracing", "_transport", "_version",
         "protocol", "errors",
     },
     "_sync": {

@@ -14,6 +14,7 @@ import attrs
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
+from .. import _background as background
 from .._results.agent import ExecutionResult
 from .._results.base import raising
 from ..errors import AgentBayError, AgentError, AgentTimeoutError, ProtocolError
@@ -21,7 +22,6 @@ from ..protocol._checks import check_functions
 from ..protocol._wire import WireError
 from ..protocol.agent import CANCELLED, FAILED, AgentEvent, read_state
 from ..protocol.agent_stream import ResumeTask, StreamMobileTask, read_event
-from . import _background as background
 from ._agent_runs import Run, TaskAgent
 from ._callbacks import tell
 

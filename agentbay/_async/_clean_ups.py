@@ -7,10 +7,10 @@ from typing import Generic, TypeVar
 
 import anyio
 
+from .. import _background as background
 from .. import _left_over as left_over
 from .._deadline import cleaning_up, time_left
 from ..errors import RequestTimeoutError
-from . import _background as background
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from .. import _background as background
 from ..errors import (
     AgentBayError,
     WsConnectionClosedError,
@@ -20,7 +21,6 @@ from ..errors import (
     WsProtocolError,
 )
 from ..protocol._frames import Frame, FrameError
-from . import _background as background
 from ._listeners import Listener
 from ._socket import Address, Socket, converse
 from ._streams import Answer, Letter, Outcome, Stream

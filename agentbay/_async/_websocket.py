@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from .. import _background as background
 from .._results.sessions import McpTool
 from .._transport import Reply
 from ..errors import (
@@ -23,7 +24,6 @@ from ..errors import (
 )
 from ..protocol._frames import CLIENT, Frame, Method
 from ..protocol._wire import WireError
-from . import _background as background
 from ._line import Line
 from ._listeners import Closed, Deliver, Listener, Matches, Restore, everything
 from ._routes import is_safe
@@ -50,6 +50,7 @@ async def connection_of(session: SessionCore) -> Connection:
     """
     address = _address(session._data.ws_url, session._data.token)
     await load_extra()
+    session._bay.client.closes(session._connections)
     connection = await session._connections.get()
     connection.session_id = session._data.session_id
     connection.aim(address, session._mcp_tools, session._connections)

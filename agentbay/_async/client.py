@@ -406,7 +406,7 @@ class AsyncAgentBay(Live):
         return await account_calls.reap(self, self._owner, older_than)
 
     async def aclose(self) -> None:
-        """Close the connections of the current event loop.
+        """Close the connections of the current event loop, those of its sessions too.
 
         Before that, what callers began on it that were cancelled or out of time is undone.
         """

@@ -431,7 +431,7 @@ class AgentBay(Wrapper[AsyncAgentBay]):
         return await self._impl.reap(older_than)
 
     def close(self) -> None:
-        """Close the connections of the current event loop.
+        """Close the connections of the current event loop, those of its sessions too.
 
         Before that, what callers began on it that were cancelled or out of time is undone.
         """

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ssl
+import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
 
 from .._config import LOCAL, Settings
 from .._deadline import within
@@ -44,6 +48,9 @@ class Caller:
         embedded = settings.endpoint == LOCAL and transport is None
         self._clients = LoopLocal(client_factory(settings.endpoint, transport, proxy, verify))
         self._clients.prepare()
+        # What else is to be closed with them.
+        self._others: weakref.WeakSet[LoopLocal[Any]] = weakref.WeakSet()
+        self._lock = threading.Lock()
         self._websocket_client = websocket_factory(proxy, verify, embedded=embedded)
 
     def repeat(
@@ -87,9 +94,21 @@ class Caller:
         """
         return self._websocket_client()
 
+    def closes(self, other: LoopLocal[Any]) -> None:
+        """Close these, too, when the connections of an event loop are closed."""
+        with self._lock:
+            self._others.add(other)
+
     async def aclose(self) -> None:
         """Close the connections of the current event loop."""
-        await self._clients.aclose()
+        with self._lock:
+            others = list(self._others)
+        try:
+            async with anyio.create_task_group() as tasks:
+                for one in others:
+                    tasks.start_soon(one.aclose)
+        finally:
+            await self._clients.aclose()
 
     async def _attempt(
         self,

@@ -7,9 +7,10 @@ import attrs
 import pytest
 
 from agentbay import AsyncAgentBay, AsyncSession, CreateSessionParams
-from agentbay.errors import WsHandshakeRejectedError
+from agentbay.errors import WsConnectionClosedError, WsHandshakeRejectedError
 
 from .observing import shell
+from .services import Service
 
 LIMIT = 20
 
@@ -110,6 +111,20 @@ async def test_a_deleted_session_closes_its_connection(bay: AsyncAgentBay) -> No
         await terminal.wait()
     with pytest.raises(WsHandshakeRejectedError, match="has ended"), anyio.fail_after(LIMIT):
         await session.pty.connect(terminal.pty_session_id)
+
+
+async def test_a_client_that_is_closed_closes_the_connections_of_its_sessions(
+    service: Service, bay: AsyncAgentBay, session: AsyncSession
+) -> None:
+    async with service.client() as elsewhere:
+        found = (await elsewhere.get(session.session_id)).unwrap()
+        terminal = await found.pty.create()
+        assert [one.pty_session_id for one in await session.pty.list()]
+
+    with anyio.fail_after(LIMIT), pytest.raises(WsConnectionClosedError):
+        await terminal.wait()
+    again = (await bay.get(session.session_id)).unwrap()  # which is there, and so is its terminal
+    assert terminal.pty_session_id in {one.pty_session_id for one in await again.pty.list()}
 
 
 async def test_an_open_terminal_keeps_a_session_alive(bay: AsyncAgentBay) -> None:

@@ -15,9 +15,6 @@ from agentbay.errors import BrowserError
 
 from ..unit.service import Sent, Service, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 def _answer(sent: Sent) -> Any:
     replies = {

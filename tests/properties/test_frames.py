@@ -36,9 +36,6 @@ from .test_wire import (
     thorough,
 )
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 _sizes = st.integers(1, 500)
 _values = texts.filter(lambda value: "\0" not in value)
 _OWN_FIELDS: dict[str, st.SearchStrategy[Any]] = {

@@ -20,8 +20,8 @@ from agentbay import AgentBayError, ApiResponse, AsyncAgentBay, AsyncSession, Re
 from agentbay.protocol.contexts import Context
 from agentbay.protocol.sessions import SessionData, ToolServer
 
-# Most tests drop their client rather than close it, which trio reports.
 pytestmark = [
+    # httpx leaves generators behind when it cannot decode a reply, which trio reports.
     pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
     pytest.mark.timeout(1200),
 ]

@@ -70,9 +70,6 @@ _MODULES = [
     for found in pkgutil.iter_modules(protocol_package.__path__)
 ]
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 quick = settings(max_examples=20, deadline=None)
 thorough = settings(max_examples=60, deadline=None)
 

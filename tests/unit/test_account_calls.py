@@ -11,8 +11,6 @@ from agentbay import AgentBay, AsyncSession, BetaNamespace, GetSessionResult, Li
 
 from .service import ENDPOINT, KEY, Service, always, by_action, client, ok, session_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 ENTRY = {"SessionId": "s-1", "SessionStatus": "RUNNING", "ImageId": "i", "AppInstanceId": "a"}
 
 

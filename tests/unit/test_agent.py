@@ -28,9 +28,6 @@ from agentbay.protocol.agent import TaskStart, TaskState
 
 from .service import Sent, Service, ok, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 KINDS = {
     "computer": ("flux_execute_task", "flux_get_task_status", "flux_terminate_task"),
     "browser": (

@@ -38,9 +38,6 @@ from agentbay.protocol.sessions import SessionData
 from .service import Service, always, tool_says
 from .ws_service import SECRET, TOKEN, Call, WsService, session_at, silent
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 FRAMES = Path(__file__).parent.parent / "data" / "samples"
 
 Script = Callable[[Call], None]
@@ -585,6 +582,8 @@ async def test_a_caller_that_is_cancelled_while_it_begins_leaves_nothing_behind(
         await session._connections.aclose()
 
 
+# The loop over the events is left, which trio reports.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @pytest.mark.parametrize("accepted", [True, False])
 async def test_a_handle_ends_its_task_and_the_stream(accepted: bool) -> None:
     says = '{"status": "cancelled"}'

@@ -19,9 +19,6 @@ from agentbay.protocol.application import InstalledApp, Process
 
 from .service import Service, always, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 Place = type[AsyncComputer] | type[AsyncApplicationManager]
 Method = Callable[[Any], Awaitable[ApiResponse]]
 

@@ -38,9 +38,6 @@ from agentbay.protocol.fingerprint import (
 
 from .service import Sent, Service, always, by_action, ok, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 URL = "wss://gateway.test:8008/websocket_ai/secret"
 

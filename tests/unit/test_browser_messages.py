@@ -20,9 +20,6 @@ from agentbay.protocol.browser import BrowserNotifyMessage
 from .samples import SAMPLES
 from .ws_service import SECRET, TOKEN, WsService, session_at, silent, until
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 SERVER = "wuying_cdp_mcp_server"
 
 ASKS: dict[str, Any] = {

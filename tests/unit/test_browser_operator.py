@@ -26,9 +26,6 @@ from agentbay.protocol._calls import TOOLS, Tool
 
 from .service import Sent, Service, ok, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 Answer = str | Callable[[], httpx.Response]
 Method = Callable[[AsyncBrowserOperator], Awaitable[object]]
 

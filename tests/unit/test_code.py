@@ -33,9 +33,6 @@ from .samples import SAMPLES
 from .service import Sent, Service, always, session_of, tool_says
 from .ws_service import Answer, Call, WsService, in_turn, session_at, silent
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 def _code(text: str = "", *, is_error: bool = False) -> tuple[AsyncCode, Service]:
     service = Service(always(lambda: tool_says(text, is_error=is_error)))

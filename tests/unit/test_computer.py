@@ -21,9 +21,6 @@ from agentbay.protocol.key_names import key_name, with_key_names
 
 from .service import Service, always, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 Method = Callable[[AsyncComputer], Awaitable[ApiResponse]]
 
 PICTURE = b"\x89PNG\r\n\x1a\nrest"

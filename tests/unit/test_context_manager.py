@@ -23,8 +23,6 @@ from agentbay.protocol.contexts import ContextStatusData
 
 from .service import Sent, Service, always, by_action, ok, session_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 def transfers(*rows: dict[str, Any]) -> httpx.Response:
     groups = [{"type": "data", "data": json.dumps(rows)}]

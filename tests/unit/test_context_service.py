@@ -22,8 +22,6 @@ from agentbay.protocol.contexts import ContextListParams
 
 from .service import Sent, Service, always, client, ok
 
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 def no() -> httpx.Response:
     return ok(Success=False, Code="Bad", Message="no")

@@ -24,8 +24,6 @@ from agentbay.errors import (
 
 from .service import KEY, Sent, ok
 
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 AT_ONCE = RetryPolicy(attempts=3, first_delay=0)
 
 Fault = Callable[[httpx.Request], httpx.Response]

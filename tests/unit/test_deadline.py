@@ -16,8 +16,6 @@ from agentbay.errors import InvalidInputError, RequestTimeoutError, SessionError
 
 from .service import ENDPOINT, KEY, Sent, Service, client, ok, session_of, tool_says
 
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 def test_without_a_deadline_a_limit_stays_what_it_is() -> None:
     assert time_left() == math.inf

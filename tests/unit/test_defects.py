@@ -50,9 +50,6 @@ from agentbay.protocol.sessions import CreateSession, SessionData
 from .service import KEY, Service, always, by_action, client, ok, session_of, tool_says
 from .test_replies import METHODS, _everything, _failure
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 TESTS = Path(__file__).parent.parent
 
 _TESTED: dict[str, str] = {

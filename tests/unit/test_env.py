@@ -15,9 +15,6 @@ from agentbay.protocol.env import GetEnv, SetEnv, Variable
 from .service import Service, always, session_of, tool_says
 from .test_samples import SAMPLES
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 def _env(text: str = "", *, is_error: bool = False) -> tuple[AsyncEnv, AsyncSession, Service]:
     service = Service(always(lambda: tool_says(text, is_error=is_error)))

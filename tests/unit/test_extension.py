@@ -24,9 +24,6 @@ from agentbay.protocol.extension import Extension, ExtensionOption
 
 from .service import KEY, Sent, Service, client, ok
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 PUT = "https://oss.test/put?sig=secret"
 
 

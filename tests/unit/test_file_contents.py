@@ -26,9 +26,6 @@ from agentbay.protocol.sessions import SessionData
 
 from .service import ENDPOINT, client, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 SERVERS = {
     "read_file": "wuying_filesystem", "write_file": "wuying_filesystem", "shell": "wuying_shell",
 }  # fmt: skip

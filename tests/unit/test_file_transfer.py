@@ -43,9 +43,6 @@ from agentbay.errors import (
 from .samples import NAMES, Request, read
 from .service import KEY, Sent, Service, ok, session_of
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 STORE = "https://oss.test/oss/bucket/obj?Expires=1&OSSAccessKeyId=AK&Signature=sig%3D"
 FAR = "/temp/file-transfer/up.txt"
 CONTEXT = {"ContextId": "ctx-ft", "ContextPath": "/temp/file-transfer", "ContextType": ""}
@@ -703,6 +700,8 @@ async def test_progress_is_told_in_bytes_so_far(
     assert received == [7]
 
 
+# httpx leaves generators behind when its reader stops, which trio reports.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @pytest.mark.parametrize("error", [ValueError, httpx.ConnectError, TimeoutError, OSError])
 async def test_an_error_of_the_callback_ends_the_transfer_and_is_raised(
     error: type[Exception], local: Path, tmp_path: Path
@@ -984,6 +983,8 @@ class Hasty(httpx.AsyncBaseTransport):
         return httpx.Response(200)
 
 
+# httpx leaves generators behind when a reply comes early, which trio reports.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @pytest.mark.parametrize("pieces", [0, 1, 2])
 async def test_a_store_that_says_yes_before_it_has_the_file_is_not_believed(
     pieces: int, local: Path

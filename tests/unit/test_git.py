@@ -34,9 +34,6 @@ from agentbay.protocol.git import BRANCH_FORMAT, LOG_FORMAT, Quoting, directory_
 
 from .service import Sent, Service, always, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 Call = Callable[[AsyncGit], Awaitable[object]]
 
 

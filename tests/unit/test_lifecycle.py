@@ -23,8 +23,6 @@ from agentbay.errors import (
 
 from .service import Sent, Service, always, by_action, ok, session_of, tool_says
 
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 GONE = {"Code": "InvalidMcpSession.NotFound", "Message": "gone", "Success": False}
 
 

@@ -30,9 +30,6 @@ from agentbay.protocol.sync_policy import BWList, SyncPolicy, WhiteList
 
 from .service import Sent, Service, always, by_action, client, ok, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 PNG = b"\x89PNG\r\n\x1a\nrest"
 JPEG = b"\xff\xd8\xffrest"
 KEY = "QAAAA== me@host"

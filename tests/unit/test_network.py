@@ -12,8 +12,6 @@ from agentbay.errors import APIError, InvalidInputError, ProtocolError
 
 from .service import Service, always, client, ok
 
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 def network(service: Service) -> AsyncBetaNetworkService:
     return AsyncBetaNetworkService(client(service))

@@ -15,9 +15,6 @@ from agentbay.protocol import oss as tools
 
 from .service import Service, always, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 Method = Callable[[AsyncOss], Awaitable[ApiResponse]]
 
 TRANSFERS: dict[str, tuple[Method, dict[str, str]]] = {

@@ -19,9 +19,6 @@ from agentbay.errors import BrowserError
 
 from .service import Service, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 def _operator() -> tuple[Service, AsyncBrowserOperator]:
     service = Service(lambda _: tool_says("cGljdHVyZQ=="))

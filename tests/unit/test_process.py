@@ -16,9 +16,6 @@ from agentbay.errors import AgentBayError, CommandError, ProcessError, RequestTi
 
 from .service import Service, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 ID = "0123456789abcdef" * 2
 
 

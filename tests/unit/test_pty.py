@@ -42,9 +42,6 @@ from .ws_service import (
     until,
 )
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 LIMIT = 10.0
 
 
@@ -426,6 +423,8 @@ async def test_a_callback_may_use_its_terminal(service: WsService, pty: AsyncPty
     assert await handles[0].wait(LIMIT) == 137
 
 
+# The loop over the output is left, which trio reports.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 async def test_each_piece_of_output_is_given_once(service: WsService, pty: AsyncPty) -> None:
     handle = await pty.create()
     service.push(_output("a"), source=SERVER)

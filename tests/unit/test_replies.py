@@ -32,9 +32,6 @@ from agentbay.protocol.contexts import Context
 
 from .service import KEY, Service, always, by_action, client, ok, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 Method = Callable[[AsyncSession], Awaitable[ApiResponse]]
 
 # Methods that give a failed result, and methods that raise `SessionError`.

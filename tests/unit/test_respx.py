@@ -17,9 +17,6 @@ from .pool_clients import until
 from .pool_service import Talk, reply, serving
 from .service import KEY
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 URL = "https://service.test/"
 
 # A session with a way of its own to its tools.

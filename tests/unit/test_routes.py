@@ -38,9 +38,6 @@ from agentbay.protocol.sessions import SessionData
 
 from .service import ENDPOINT, KEY, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 TOKEN = "tok-4f3c-credential"
 PATH = "way-in-9c1b"
 LINK = SessionData("s-1", token=TOKEN, link_url=f"https://link.test:8008/{PATH}/")

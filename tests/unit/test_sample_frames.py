@@ -20,9 +20,6 @@ from .samples import FILES, SAMPLES, text_of
 from .service import Service, always, tool_says
 from .ws_service import LIMIT, TOKEN, Call, WsService, session_at, until
 
-# Most tests drop their session rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 Frame = dict[str, Any]
 
 
@@ -159,6 +156,8 @@ def _session(service: WsService) -> AsyncSession:
     return session_at(service, Service(always(lambda: tool_says("[]"))), tools=tools)
 
 
+# One program leaves its loop over the events, which trio reports.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 @pytest.mark.parametrize("conversation", [name for name in _CONVERSATIONS if name not in _CLOSES])
 async def test_a_program_says_what_was_recorded(conversation: str) -> None:
     recording = Recording(conversation)

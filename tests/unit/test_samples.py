@@ -36,9 +36,6 @@ from .service import ENDPOINT, KEY, Service, by_action, client, ok, session_of, 
 
 __all__ = ["SAMPLES"]
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 for _found in pkgutil.iter_modules(protocol.__path__):  # makes every action known
     importlib.import_module(f"{protocol.__name__}.{_found.name}")
 

@@ -14,8 +14,6 @@ from agentbay.protocol.skills import ContextSkills, SkillInfo
 
 from .service import Service, always, client, ok
 
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 def skills(service: Service, **options: Any) -> AsyncBetaSkillsService:
     return AsyncBetaSkillsService(client(service), **options)

@@ -30,9 +30,6 @@ from .ws_service import TOKEN, WsService
 
 __all__ = ["drop_sessions", "service"]
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 AT_ONCE = RetryPolicy(attempts=3, first_delay=0)
 STORE = "https://oss.test/oss/bucket/obj?Expires=1&OSSAccessKeyId=AK&Signature=sig%3D"
 _LINE = re.compile(r"(?P<name>.+) (?P<request>\S+) in \d+ ms, attempt (?P<attempt>\d+)(?P<end>.*)")

@@ -28,9 +28,6 @@ from agentbay._loop_local import LoopLocal
 
 from .service import KEY, Service, always, client, ok, session_of
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 BACKENDS = ["asyncio", "trio"]
 each_backend = pytest.mark.parametrize("backend", BACKENDS)
 

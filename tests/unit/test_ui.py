@@ -19,9 +19,6 @@ from agentbay.protocol.ui import UIElement, UITree
 
 from .service import Service, always, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 Method = Callable[[AsyncUI], Awaitable[ApiResponse]]
 
 RECTANGLE = {"left": 48, "top": 90, "right": 1032, "bottom": 630}

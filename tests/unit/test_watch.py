@@ -36,9 +36,6 @@ from agentbay.protocol.file_system import FileChangeEvent
 from .service import Sent, Service, ok, session_of, tool_says
 from .ws_service import Call, WsService, by_method, session_at, until
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 SERVER = "own_filesystem"
 TOOLS = [McpTool("get_file_change", server=SERVER)]
 QUICK = 0.01

@@ -56,9 +56,6 @@ from .ws_service import (
 
 __all__ = ["drop_sessions", "service"]
 
-# Most tests drop their session rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 # -- what is sent ----------------------------------------------------------------------
 

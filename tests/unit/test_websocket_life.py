@@ -20,8 +20,8 @@ from anyio import to_thread
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
-from agentbay import ConfigError
-from agentbay._async import _background, _line, _socket
+from agentbay import ConfigError, _background
+from agentbay._async import _line, _socket
 from agentbay._async._websocket import Connection
 from agentbay._transport import ApiClient
 from agentbay.errors import (
@@ -46,9 +46,6 @@ from .ws_methods import (
 from .ws_service import SECRET, TOKEN, Call, WsService, in_turn, session_at, silent, until
 
 __all__ = ["drop_sessions", "service"]
-
-# Most tests drop their session rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 
 
 # -- the way there ---------------------------------------------------------------------

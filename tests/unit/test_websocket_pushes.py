@@ -25,9 +25,6 @@ from .ws_service import Call, WsService, until
 
 __all__ = ["drop_sessions", "service"]
 
-# Most tests drop their session rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 
 @pytest.mark.parametrize(
     "keys",

@@ -18,9 +18,6 @@ from agentbay.protocol.window import Window
 
 from .service import Service, always, session_of, tool_says
 
-# Most tests drop their client rather than close it, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 Place = type[AsyncComputer] | type[AsyncWindowManager]
 Method = Callable[[Any], Awaitable[ApiResponse]]
 

@@ -26,9 +26,6 @@ from agentbay import (
 
 from .service import Service, always, client, ok, session_of
 
-# Sessions are dropped rather than closed, which trio reports.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-
 _CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("args", "call_mcp_tool", ("shell", None), {}),
     ("args", "call_mcp_tool", ("shell", "ls"), {}),
