@@ -185,8 +185,8 @@ async def test_runs_of_one_language_wait_for_each_other(shared: AsyncSession) ->
             tasks.start_soon(count)
     busy = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run, shared, "time.sleep(1.6)")
-        await anyio.sleep(0.3)
+        tasks.start_soon(run, shared, "open('/tmp/busy', 'w').close(); time.sleep(3)")
+        await shell(shared, "until [ -e /tmp/busy ]; do sleep 0.05; done")
         busy = await run(shared, "1", timeout=1)
 
     assert await value(shared, "total") == "3"

@@ -265,11 +265,13 @@ async def test_a_session_that_is_kept_alive_or_used_does_not_end(bay: AsyncAgent
 
 async def test_a_link_that_is_in_use_keeps_a_session(bay: AsyncAgentBay) -> None:
     async with bay.session(CreateSessionParams(idle_release_timeout=2)) as session:
-        slow = "import socket,time; s=socket.create_server(('',30150)); c,_=s.accept()\n"
+        slow = "import socket,time; s=socket.create_server(('',30150))\n"
+        slow += "open('ready', 'w').close(); c,_=s.accept()\n"
         slow += "c.recv(999); c.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n')\n"
         slow += "[(time.sleep(0.5), c.sendall(b'.')) for _ in range(5)]; c.close()\n"
         await session.file_system.write_file("slow.py", slow)
-        await shell(session, "python3 slow.py > /dev/null 2>&1 & sleep 0.5")
+        await shell(session, "python3 slow.py > /dev/null 2>&1 &")
+        await shell(session, "until [ -e ready ]; do sleep 0.05; done")
         url = (await session.get_link("https", 30150)).unwrap()
         async with httpx.AsyncClient(trust_env=False) as http:
             assert (await http.get(url)).text == "....."

@@ -141,22 +141,25 @@ async def test_interpreters_end_with_their_session(tmp_path: Path) -> None:
     assert caught.value.code == "SessionLost"
 
 
-@pytest.mark.parametrize(("limit", "said"), [(60, "'awake'"), (1, None)])
+@pytest.mark.parametrize(("limit", "said"), [(60, "'awake'"), (2, None)])
 async def test_a_session_that_is_frozen_while_code_runs_keeps_the_state(
     sandbox: Sandbox, limit: int, said: str | None
 ) -> None:
     await python(sandbox, "import time; x = 1")
     replies: list[CodeReply] = []
-    code = f"time.sleep({0.6 if said else 30}); 'awake'"
+    code = f"open('/tmp/began', 'w').close(); time.sleep({2 if said else 30}); 'awake'"
+
+    async def began() -> bool:
+        return (await run(sandbox, "test -e /tmp/began")).exit_code == 0
 
     async def sleep() -> None:
         replies.append(await python(sandbox, code, limit))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(sleep)
-        await anyio.sleep(0.3)
+        await until(began)
         await sandbox.call("freeze", {})
-        await anyio.sleep(1.2)
+        await anyio.sleep(2.2)
         assert replies == []
         await sandbox.call("thaw", {})
 

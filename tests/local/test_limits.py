@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -171,8 +172,11 @@ async def test_programs_that_start_others_all_the_time_are_frozen_too(sandbox: S
         await anyio.sleep(0.1)
         assert _sizes(sandbox) == sizes
         await sandbox.call("thaw", {})
-        await anyio.sleep(0.1)
-        assert _sizes(sandbox) != sizes
+        await until(partial(_differ, sandbox, sizes))
+
+
+async def _differ(sandbox: Sandbox, sizes: list[int]) -> bool:
+    return _sizes(sandbox) != sizes
 
 
 def _sizes(sandbox: Sandbox) -> list[int]:
