@@ -131,10 +131,11 @@ async def test_a_request_that_was_read_before_a_reset_is_not_sent_again() -> Non
 @with_own_pool
 async def test_idle_connections_are_dropped() -> None:
     with serving() as service:
-        async with client_of(kept=0.2) as client:
+        async with client_of(kept=1.0) as client:
             async with anyio.create_task_group() as tasks:
                 for _ in range(5):
                     tasks.start_soon(client.get, service.url)
+            assert service.open > 0
             await until(lambda: service.open == 0)
             assert not pool_of(client).connections()
             await client.get(service.url)

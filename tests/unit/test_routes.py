@@ -642,8 +642,8 @@ async def test_the_control_plane_gets_the_time_that_is_left() -> None:
             if request.url.host != ENDPOINT:
                 await anyio.sleep(0.3)
                 raise httpx.ConnectTimeout("", request=request)
-            await anyio.sleep(60)
+            await anyio.sleep(5)
             raise AssertionError("nobody waits that long")
 
-    with anyio.fail_after(20), pytest.raises(RequestTimeoutError):
+    with anyio.fail_after(2), pytest.raises(RequestTimeoutError):
         await call(Silent(_refuse), timeout=0.6, connect_timeout=0.3)

@@ -199,6 +199,32 @@ async def test_an_object_that_is_dropped_closes_its_client() -> None:
     await _until(lambda: service.closed == 1)
 
 
+@pytest.mark.parametrize("place", ["in a cycle", "in another thread", "at the end of the loop"])
+def test_what_is_dropped_on_trio_closes_its_client_without_a_warning(place: str) -> None:
+    service = _Counting()
+
+    async def main() -> None:
+        session = session_of(service)
+        await session.get_labels()
+        held: list[object] = [session]
+        del session
+        if place == "in a cycle":
+            held.append(held)
+            del held
+            gc.collect()
+        elif place == "in another thread":
+            thread = threading.Thread(target=held.clear)
+            thread.start()
+            thread.join()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(20):
+            anyio.run(main, backend="trio")
+    gc.collect()
+    assert service.closed == 20
+
+
 async def test_a_closed_object_can_be_used_again() -> None:
     service = _Counting()
     bay = client(service)
