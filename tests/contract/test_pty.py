@@ -83,7 +83,8 @@ async def test_all_that_was_written_is_told_before_the_end(
 
 async def test_interrupting_a_program_works(session: AsyncSession, screen: Screen) -> None:
     terminal = await session.pty.create(on_data=screen)
-    await terminal.send_input(b"echo be''gun; sleep 1000\n")
+    # The program itself says that it has begun: in a moment before, the shell has the terminal.
+    await terminal.send_input(b"sh -c 'echo be\"\"gun; exec sleep 1000'\n")
     await screen.shows(b"begun")
 
     await terminal.send_input(b"\x03")

@@ -192,6 +192,37 @@ async def test_a_program_that_is_no_browser_is_said(tmp_path: Path) -> None:
         await sandbox.close()
 
 
+# Its first thread ends at once in a second process, where another one has a file to write.
+WRITES_LATE = """
+import ctypes, os, platform, sys, threading, time
+
+def write():
+    time.sleep(0.5)
+    open("/tmp/late", "w").close()
+    os._exit(0)
+
+if (pid := os.fork()) == 0:
+    threading.Thread(target=write).start()
+    ctypes.CDLL(None).syscall({"x86_64": 60}.get(platform.machine(), 93), 0)
+print("DevTools listening on ws://127.0.0.1:9/devtools/browser/1", file=sys.stderr, flush=True)
+while " Z " not in open(f"/proc/{pid}/stat").read():
+    time.sleep(0.01)
+"""
+
+
+async def test_a_browser_has_ended_with_the_last_thread_of_its_processes(tmp_path: Path) -> None:
+    sandbox = await Sandbox.start(tmp_path / "session", "session-late", Isolation())
+    try:
+        browser = await Chromium.start(sandbox, ["python3", "-c", WRITES_LATE])
+        await browser.watch()
+
+        assert browser.ended.is_set()
+        assert "exit code 0" in browser.reason
+        assert (await run(sandbox, "ls /tmp/late")).stdout == "/tmp/late\n"
+    finally:
+        await sandbox.close()
+
+
 @needs_chromium
 async def test_a_start_that_is_cancelled_leaves_no_browser(tmp_path: Path) -> None:
     sandbox = await Sandbox.start(tmp_path / "session", "session-cancelled", Isolation())

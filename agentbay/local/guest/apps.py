@@ -27,7 +27,7 @@ _KILL_LIMIT = 2.0
 
 def list_processes(_arguments: dict[str, Any], _body: bytes) -> tuple[dict[str, Any], bytes]:
     """All processes of the session that have not ended, but the guest."""
-    alive = [process for process in processes.others() if process.state not in "ZX"]
+    alive = [process for process in processes.others() if not process.has_ended]
     found = [_described(process) for process in alive]
     return {"processes": [row for row in found if row is not None]}, b""
 
@@ -73,7 +73,7 @@ def _wait(pids: set[int], limit: float) -> set[int]:
 
 
 def _alive(pids: set[int]) -> set[int]:
-    return {p.pid for p in processes.others() if p.pid in pids and p.state not in "ZX"}
+    return {p.pid for p in processes.others() if p.pid in pids and not p.has_ended}
 
 
 def _send(number: signal.Signals, pids: set[int]) -> None:

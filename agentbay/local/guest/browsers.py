@@ -143,9 +143,8 @@ def _until_gone(child: children.Child, limit: float) -> None:
 
 
 def _pids(child: children.Child) -> list[int]:
-    """The processes of a browser: they share its process session."""
-    found = processes.others()
-    return [p.pid for p in found if p.session == child.process.pid and p.state not in "ZX"]
+    """The processes of a browser, those that still end included: they share a process session."""
+    return [p.pid for p in processes.others() if p.session == child.process.pid]
 
 
 def _check_free(profile: str) -> None:

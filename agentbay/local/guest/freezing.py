@@ -15,9 +15,6 @@ from .failure import Failure
 # How long it may take until every process has stopped, in seconds.
 _TIME_LIMIT = 10.0
 
-# States in which a process does nothing: stopped, or ended.
-_IDLE = "TZX"
-
 _lock = threading.Lock()
 _stopped: list[int] | None = None
 
@@ -52,10 +49,12 @@ def _stop_all() -> list[int]:
         found = processes.others()
         # One that waits for the kernel (D) stops as it comes back, once it has been told.
         moving = [
-            p.pid for p in found if p.state in "RSI" or not (p.pid in told or p.state in _IDLE)
+            p.pid
+            for p in found
+            if p.state in "RSI" or not (p.pid in told or p.state == "T" or p.has_ended)
         ]
         if not moving:
-            return [process.pid for process in reversed(found) if process.state not in "ZX"]
+            return [process.pid for process in reversed(found) if not process.has_ended]
         if time.monotonic() > deadline:
             _send(signal.SIGCONT, [process.pid for process in reversed(found)])
             raise Failure(f"{len(moving)} processes could not be stopped", -1)

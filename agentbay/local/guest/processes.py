@@ -17,6 +17,13 @@ class Process(NamedTuple):
     session: int
     state: str
     ticks: int
+    threads: int
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it runs: it only waits for its parent to notice."""
+        # A process takes the state of its first thread, which others may outlive.
+        return self.state in "ZX" and self.threads <= 1
 
 
 def others() -> list[Process]:
@@ -74,4 +81,5 @@ def _read(pid: int) -> Process:
         # The program's name is in parentheses and may hold anything.
         state, parent, _, session, *rest = file.read().rpartition(b")")[2].split()
     # The last two of the four are those of children that have ended.
-    return Process(pid, int(parent), int(session), state.decode(), sum(map(int, rest[7:11])))
+    ticks = sum(map(int, rest[7:11]))
+    return Process(pid, int(parent), int(session), state.decode(), ticks, int(rest[13]))

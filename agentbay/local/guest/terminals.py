@@ -110,7 +110,7 @@ def _end(child: children.Child) -> None:
 def _jobs(session: int) -> list[int]:
     """The processes of a process session, but those that have ended."""
     found = processes.others()
-    return [one.pid for one in found if one.session == session and one.state not in "ZX"]
+    return [one.pid for one in found if one.session == session and not one.has_ended]
 
 
 class _Terminal:
