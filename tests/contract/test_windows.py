@@ -75,6 +75,15 @@ async def find_window(session: AsyncSession, pid: int) -> Window:
             await anyio.sleep(0.05)
 
 
+async def _ended(session: AsyncSession, pid: int | None) -> None:
+    """Wait until a process of the session has ended, and its parent has noticed."""
+
+    async def gone() -> bool:
+        return (await session.command.run(f"test -e /proc/{pid}")).exit_code == 1
+
+    await until(gone)
+
+
 async def look(session: AsyncSession, window: Window) -> Window:
     """The same window as it is at the moment."""
     found = (await session.window.get_window_info(window.window_id)).unwrap()
@@ -263,7 +272,7 @@ async def test_a_window_is_closed(desktop: AsyncSession) -> None:
     (await desktop.computer.close_window(window.window_id)).unwrap()
 
     assert (await desktop.computer.list_root_windows()).unwrap() == []
-    assert (await desktop.command.run(f"test -e /proc/{window.pid}")).exit_code != 0
+    await _ended(desktop, window.pid)
 
 
 async def test_a_window_that_does_not_close_is_reported(desktop: AsyncSession) -> None:
@@ -422,6 +431,7 @@ async def test_applications_are_stopped_by_name_number_and_command(desktop: Asyn
 
     (await computer.stop_app_by_cmd("pkill zenity")).unwrap()
     (await computer.stop_app_by_pid(first.pid or 0)).unwrap()
+    await _ended(desktop, asking.pid)
     running = {one.pid for one in (await desktop.application.get_running_processes()).unwrap()}
     (await computer.stop_app_by_pname("xterm")).unwrap()
 
@@ -431,13 +441,17 @@ async def test_applications_are_stopped_by_name_number_and_command(desktop: Asyn
 
 @pytest.mark.slow  # it gets some seconds
 async def test_an_application_that_ignores_the_wish_to_end_is_ended(desktop: AsyncSession) -> None:
-    stubborn = await open_terminal(desktop, run='trap "" TERM HUP; cat')
-    shells = (await desktop.application.get_running_processes()).unwrap()
-    (pid,) = [one.pid for one in shells if one.pname == "cat" and one.pid > (stubborn.pid or 0)]
+    await open_terminal(desktop, run='trap "" TERM HUP; echo $$ >/tmp/stubborn; exec cat')
+
+    async def started() -> bool:
+        return (await desktop.command.run("test -s /tmp/stubborn")).success
+
+    await until(started)
+    pid = int(await shell(desktop, "cat /tmp/stubborn"))
 
     (await desktop.computer.stop_app_by_pid(pid)).unwrap()
 
-    assert (await desktop.command.run(f"test -e /proc/{pid}")).exit_code != 0
+    await _ended(desktop, pid)
 
 
 async def test_what_does_not_run_cannot_be_stopped(desktop: AsyncSession) -> None:
