@@ -435,10 +435,23 @@ class TestMoveFile:
         assert names(other_file_system) == []
 
 
+def test_each_operation_is_found_in_its_module() -> None:
+    # `transfer` is a program of its own.
+    names = {path.stem for path in Path(PARENT, "guest").glob("*.py")} - {"__main__", "transfer"}
+    modules = {name: load(name) for name in sorted(names)}
+    operations = {
+        name: [*getattr(module, "PLAIN", ()), *getattr(module, "STREAMING", ())]
+        for name, module in modules.items()
+    }
+    told = {name: " ".join(sorted(found)) for name, found in operations.items() if found}
+    assert told == load("__main__").MODULES
+
+
 def test_the_operations_load_fast_and_leave_big_modules_for_later() -> None:
     program = (
-        f"import sys; sys.path.append({PARENT!r}); import guest.files; "
-        "print(*{'ctypes', 'difflib', 'fnmatch', 'shutil', 'tempfile'} & {*sys.modules})"
+        f"import sys; sys.path.append({PARENT!r}); "
+        "import guest.__main__, guest.commands, guest.files; "
+        "print(*{'ctypes', 'difflib', 'fnmatch', 'shutil', 'tempfile', 'typing'} & {*sys.modules})"
     )
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program],

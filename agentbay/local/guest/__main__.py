@@ -9,71 +9,55 @@ operation, which gets a thread of its own. The session ends when the control soc
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
 
-from . import (
-    apps,
-    browsers,
-    children,
-    commands,
-    displays,
-    files,
-    forwarding,
-    freezing,
-    interpreters,
-    limits,
-    menu,
-    pictures,
-    ports,
-    programs,
-    terminals,
-    trees,
-    usage,
-    views,
-    watch,
-)
+from . import children, limits
 from .failure import Failure
+
+# Type checkers take this name for true; importing `typing` would slow every session's start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Plain = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
+    Streaming = Callable[[dict[str, Any], socket.socket], None]
 
 LINE_LIMIT = 4 * 1024 * 1024
 BODY_LIMIT = 64 * 1024 * 1024
 # The engine writes a request at once; a peer that does not is gone.
 REQUEST_LIMIT = 60.0
 
-Plain = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
-Streaming = Callable[[dict[str, Any], socket.socket], None]
-
-_MODULES = (
-    commands,
-    files,
-    forwarding,
-    limits,
-    trees,
-    ports,
-    freezing,
-    interpreters,
-    usage,
-    terminals,
-    watch,
-    programs,
-    apps,
-    browsers,
-    menu,
-    displays,
-    pictures,
-    views,
-)
-PLAIN: dict[str, Plain] = {}
-STREAMING: dict[str, Streaming] = {}
-for _module in _MODULES:
-    PLAIN.update(getattr(_module, "PLAIN", {}))
-    STREAMING.update(getattr(_module, "STREAMING", {}))
+# Where each operation is. A module is loaded when one of its operations is asked for: a session
+# starts sooner, and most need few of them.
+MODULES = {
+    "apps": "end_processes launch list_processes",
+    "browsers": "browser extensions",
+    "commands": "environment shell",
+    "displays": "display",
+    "files": "create_directory delete_file edit_file get_file_change get_file_info list_directory"
+    " move_file read_file read_multiple_files search_files write_file",
+    "forwarding": "forward",
+    "freezing": "freeze thaw",
+    "interpreters": "interpreter",
+    "limits": "restrict",
+    "menu": "installed_apps",
+    "pictures": "screen",
+    "ports": "connect",
+    "programs": "transfer_program",
+    "terminals": "terminal",
+    "trees": "pack unpack",
+    "usage": "usage",
+    "views": "screen_digest",
+    "watch": "watch",
+}
+_PLACES = {name: module for module, names in MODULES.items() for name in names.split()}
 
 
 def main() -> None:
@@ -92,6 +76,8 @@ def main() -> None:
             with connection, contextlib.suppress(OSError):
                 connection.sendall(error_line(Failure(f"the session is overloaded: {exc}", -1)))
     if os.getpid() != 1:
+        from . import displays
+
         displays.stop()
         children.kill_all()
     # Threads that still serve are not waited for. The end of PID 1 ends every process.
@@ -161,26 +147,34 @@ def serve(connection: socket.socket) -> None:
         operation, arguments, body = read_request(connection)
         connection.settimeout(None)
         try:
-            if operation in STREAMING:
-                STREAMING[operation](arguments, connection)
-            else:
-                connection.sendall(answer(operation, arguments, body))
+            plain, streaming = find(operation)
+            if streaming is not None:
+                streaming(arguments, connection)
+            elif plain is not None:
+                connection.sendall(reply(*plain(arguments, body)))
         except Failure as exc:
             connection.sendall(error_line(exc))
         except (BrokenPipeError, ConnectionResetError):
             raise
         except OSError as exc:
             connection.sendall(error_line(Failure(describe(exc))))
-        except (MemoryError, RuntimeError) as exc:
+        except (ImportError, MemoryError, RuntimeError) as exc:
             reason = str(exc) or "out of memory"
             connection.sendall(error_line(Failure(f"the session is overloaded: {reason}", -1)))
 
 
-def answer(operation: str, arguments: dict[str, Any], body: bytes) -> bytes:
-    """The reply of an operation that has its whole input and gives its whole output."""
-    if operation not in PLAIN:
+def find(operation: str) -> tuple[Plain | None, Streaming | None]:
+    """What does an operation: one of the two is there."""
+    if operation not in _PLACES:
         raise Failure(f"unknown operation {operation}")
-    result, data = PLAIN[operation](arguments, body)
+    module = importlib.import_module(f".{_PLACES[operation]}", __package__)
+    plain: dict[str, Plain] = getattr(module, "PLAIN", {})
+    streaming: dict[str, Streaming] = getattr(module, "STREAMING", {})
+    return plain.get(operation), streaming.get(operation)
+
+
+def reply(result: dict[str, Any], data: bytes) -> bytes:
+    """The reply of an operation that has its whole input and gives its whole output."""
     line = json.dumps({"result": result, "size": len(data)}).encode() + b"\n"
     if len(line) > LINE_LIMIT or len(data) > BODY_LIMIT:
         raise Failure("the result is too large for one reply: ask for less")

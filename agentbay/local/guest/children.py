@@ -8,10 +8,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
 
 from . import limits
+
+# Type checkers take this name for true; importing `typing` would slow every session's start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 # Programs are the first that the kernel ends when memory runs out, the guest is not.
 OOM_SCORE = 500

@@ -11,11 +11,15 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Generator
-from typing import Any, cast
 
 from . import children, limits
 from .failure import Failure
+
+# Type checkers take this name for true; importing `typing` would slow every session's start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
 
 # What is kept of each stream: this much of its start and this much of its end.
 KEPT = 512 * 1024
@@ -109,15 +113,14 @@ class _Output:
 
 def _checked(arguments: dict[str, Any]) -> tuple[str, str, dict[str, str], float]:
     command, cwd = arguments.get("command"), arguments.get("cwd")
-    environment: Any = arguments.get("environment") or {}
     limit = arguments.get("time_limit")
     if not isinstance(command, str):
         raise Failure("command must be a string")
     if not isinstance(cwd, str | None):
         raise Failure("cwd must be a string")
-    if not isinstance(environment, dict):
+    if not isinstance(arguments.get("environment") or {}, dict):
         raise Failure("environment must be an object")
-    variables = cast("dict[str, str]", environment)
+    variables: dict[str, str] = arguments.get("environment") or {}
     if not isinstance(limit, int | float) or limit <= 0:
         raise Failure("time_limit must be a positive number of seconds")
     return command, os.path.join(os.environ["HOME"], cwd or ""), variables, float(limit)

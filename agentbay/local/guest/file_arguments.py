@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, cast
 
 from .failure import Failure
+
+# Type checkers take this name for true; importing `typing` would slow every session's start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # The largest offset that the kernel accepts.
 _LARGEST = 2**63 - 1
@@ -21,10 +25,10 @@ def text(arguments: dict[str, Any], name: str) -> str:
 
 def texts(arguments: dict[str, Any], name: str) -> list[str]:
     """Return an argument that has to be a list of strings; missing means empty."""
-    values: Any = arguments.get(name, [])
-    if not isinstance(values, list):
+    if not isinstance(arguments.get(name, []), list):
         raise Failure(f"{name} must be a list of strings")
-    return [text({name: value}, name) for value in cast("list[object]", values)]
+    values: list[object] = arguments.get(name, [])
+    return [text({name: value}, name) for value in values]
 
 
 def count(arguments: dict[str, Any], name: str) -> int:

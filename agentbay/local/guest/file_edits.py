@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Any, cast
 
 from . import file_arguments
 from .failure import Failure
 from .file_contents import overwrite, read_text
+
+# Type checkers take this name for true; importing `typing` would slow every session's start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
 
 _QUOTED = 80
 _CONTEXT = 3
@@ -53,15 +57,14 @@ def unified_diff(path: str, before: str, after: str) -> str:
 
 
 def _edits(arguments: dict[str, Any]) -> list[tuple[str, str]]:
-    edits: Any = arguments.get("edits")
-    if not isinstance(edits, list):
+    if not isinstance(arguments.get("edits"), list):
         raise Failure("edits must be a list")
+    edits: list[dict[str, Any]] = arguments["edits"]
     pairs: list[tuple[str, str]] = []
-    for edit in cast("list[object]", edits):
-        if not isinstance(edit, dict):
+    for edit in edits:
+        if not isinstance(edit, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise Failure("each of edits must be an object with oldText and newText")
-        fields = cast(dict[str, Any], edit)
-        old, new = file_arguments.text(fields, "oldText"), file_arguments.text(fields, "newText")
+        old, new = file_arguments.text(edit, "oldText"), file_arguments.text(edit, "newText")
         if not old:
             raise Failure("oldText must not be empty")
         pairs.append((old, new))

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
-from typing import Any
 
 from . import file_arguments, file_contents, file_moves, limits
-from .changes import get_file_change
 from .failure import Failure
 from .file_edits import edit_file
 from .search import search_files
 from .system_calls import birth_time
 
-_Reply = tuple[dict[str, Any], bytes]
-_Operation = Callable[[dict[str, Any], bytes], _Reply]
+# Type checkers take this name for true; importing `typing` would slow every session's start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    _Reply = tuple[dict[str, Any], bytes]
+    _Operation = Callable[[dict[str, Any], bytes], _Reply]
 
 # The years that ISO 8601 can write.
 _FIRST_SECOND = -62_135_596_800
@@ -117,6 +120,14 @@ def read_multiple_files(arguments: dict[str, Any], _body: bytes) -> _Reply:
             error = _describe(exc)
         files.append({"path": name, "content": content, "error": error})
     return {"files": files}, b""
+
+
+def get_file_change(arguments: dict[str, Any], body: bytes) -> _Reply:
+    """What has happened below a path since it was asked about last."""
+    # Not at the top: most sessions never ask.
+    from . import changes
+
+    return changes.get_file_change(arguments, body)
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -16,9 +16,13 @@ import resource
 import signal
 import threading
 import time
-from typing import Any
 
 from . import processes
+
+# Type checkers take this name for true; importing `typing` would slow every session's start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Seconds between two looks; a program fills a few hundred megabytes in that time.
 _INTERVAL = 0.2

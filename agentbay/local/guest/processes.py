@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import NamedTuple
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Process(NamedTuple):
+class Process:
     """One process: its state is a letter, ``T`` for a stopped one; times are in ticks."""
 
-    pid: int
-    parent: int
-    session: int
-    state: str
-    ticks: int
-    threads: int
+    __slots__ = ("parent", "pid", "session", "state", "threads", "ticks")
+
+    def __init__(
+        self, pid: int, parent: int, session: int, state: str, ticks: int, threads: int
+    ) -> None:
+        self.pid, self.parent, self.session = pid, parent, session
+        self.state, self.ticks, self.threads = state, ticks, threads
 
     @property
     def has_ended(self) -> bool:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from . import file_arguments
 from .failure import Failure
 from .file_contents import is_temporary
 
+# Type checkers take this name for true; importing `typing` would slow every session's start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    # Is asked about the path of an entry, relative to the directory that is searched.
+    _Test = Callable[[str], bool]
+
 _MOST_MATCHES = 10_000
 _WILDCARDS = re.compile(r"[*?\[]")
-
-# Is asked about the path of an entry, relative to the directory that is searched.
-_Test = Callable[[str], bool]
 
 
 def search_files(arguments: dict[str, Any], _body: bytes) -> tuple[dict[str, Any], bytes]:
