@@ -13,6 +13,13 @@ class Process:
 
     __slots__ = ("parent", "pid", "session", "state", "threads", "ticks")
 
+    pid: int
+    parent: int
+    session: int
+    state: str
+    ticks: int
+    threads: int
+
     def __init__(
         self, pid: int, parent: int, session: int, state: str, ticks: int, threads: int
     ) -> None:
