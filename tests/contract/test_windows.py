@@ -75,6 +75,10 @@ async def find_window(session: AsyncSession, pid: int) -> Window:
             await anyio.sleep(0.05)
 
 
+async def _running(session: AsyncSession) -> set[int]:
+    return {one.pid for one in (await session.application.get_running_processes()).unwrap()}
+
+
 async def _ended(session: AsyncSession, pid: int | None) -> None:
     """Wait until a process of the session has ended, and its parent has noticed."""
 
@@ -431,11 +435,12 @@ async def test_applications_are_stopped_by_name_number_and_command(desktop: Asyn
 
     (await computer.stop_app_by_cmd("pkill zenity")).unwrap()
     (await computer.stop_app_by_pid(first.pid or 0)).unwrap()
-    await _ended(desktop, asking.pid)
-    running = {one.pid for one in (await desktop.application.get_running_processes()).unwrap()}
+    running = await _running(desktop)
+    await _ended(desktop, asking.pid)  # `pkill` does not wait
     (await computer.stop_app_by_pname("xterm")).unwrap()
 
-    assert {asking.pid, first.pid, second.pid} & running == {second.pid}
+    assert {first.pid, second.pid} & running == {second.pid}
+    assert not {asking.pid, second.pid} & await _running(desktop)
     assert (await computer.list_visible_apps()).unwrap() == []
 
 
@@ -449,8 +454,10 @@ async def test_an_application_that_ignores_the_wish_to_end_is_ended(desktop: Asy
     await until(started)
     pid = int(await shell(desktop, "cat /tmp/stubborn"))
 
+    assert pid in await _running(desktop)
     (await desktop.computer.stop_app_by_pid(pid)).unwrap()
 
+    assert pid not in await _running(desktop)
     await _ended(desktop, pid)
 
 

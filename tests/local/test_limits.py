@@ -175,6 +175,38 @@ async def test_programs_that_start_others_all_the_time_are_frozen_too(sandbox: S
         await until(partial(_differ, sandbox, sizes))
 
 
+# Its first thread ends at once; another one goes on.
+WRITES_ON = """
+import ctypes, platform, threading, time
+
+def write():
+    while True:
+        with open("busy0", "a") as file:
+            file.write("x")
+        time.sleep(0.01)
+
+threading.Thread(target=write).start()
+ctypes.CDLL(None).syscall({"x86_64": 60}.get(platform.machine(), 93), 0)
+"""
+
+
+async def test_a_program_that_its_first_thread_left_is_frozen_and_goes_on(sandbox: Sandbox) -> None:
+    started = await run(sandbox, f"python3 -c '{WRITES_ON}' >/dev/null 2>&1 & echo $!")
+    pid = int(started.stdout)
+
+    async def is_left() -> bool:
+        state = await run(sandbox, f"cut -d ' ' -f 3 /proc/{pid}/stat; test -s busy0")
+        return state.stdout == "Z\n" and state.exit_code == 0
+
+    await until(is_left)
+    await sandbox.call("freeze", {})
+    sizes = _sizes(sandbox)
+    await anyio.sleep(0.2)
+    assert _sizes(sandbox) == sizes
+    await sandbox.call("thaw", {})
+    await until(partial(_differ, sandbox, sizes))
+
+
 async def _differ(sandbox: Sandbox, sizes: list[int]) -> bool:
     return _sizes(sandbox) != sizes
 

@@ -23,11 +23,7 @@ from .failure import Failure
 # Type checkers take this name for true; importing `typing` would slow every session's start.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
-
-    Plain = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
-    Streaming = Callable[[dict[str, Any], socket.socket], None]
 
 LINE_LIMIT = 4 * 1024 * 1024
 BODY_LIMIT = 64 * 1024 * 1024
@@ -76,9 +72,8 @@ def main() -> None:
             with connection, contextlib.suppress(OSError):
                 connection.sendall(error_line(Failure(f"the session is overloaded: {exc}", -1)))
     if os.getpid() != 1:
-        from . import displays
-
-        displays.stop()
+        if displays := sys.modules.get(f"{__package__}.displays"):
+            displays.stop()
         children.kill_all()
     # Threads that still serve are not waited for. The end of PID 1 ends every process.
     os._exit(0)
@@ -147,30 +142,32 @@ def serve(connection: socket.socket) -> None:
         operation, arguments, body = read_request(connection)
         connection.settimeout(None)
         try:
-            plain, streaming = find(operation)
-            if streaming is not None:
-                streaming(arguments, connection)
-            elif plain is not None:
-                connection.sendall(reply(*plain(arguments, body)))
+            module = module_of(operation)
+            if operation in getattr(module, "STREAMING", {}):
+                module.STREAMING[operation](arguments, connection)
+            else:
+                connection.sendall(reply(*module.PLAIN[operation](arguments, body)))
         except Failure as exc:
             connection.sendall(error_line(exc))
         except (BrokenPipeError, ConnectionResetError):
             raise
         except OSError as exc:
             connection.sendall(error_line(Failure(describe(exc))))
-        except (ImportError, MemoryError, RuntimeError) as exc:
+        except ImportError as exc:
+            remedy = "if the engine was updated while it ran, start it again"
+            connection.sendall(
+                error_line(Failure(f"{operation} cannot be loaded: {exc}; {remedy}", -1))
+            )
+        except (MemoryError, RuntimeError) as exc:
             reason = str(exc) or "out of memory"
             connection.sendall(error_line(Failure(f"the session is overloaded: {reason}", -1)))
 
 
-def find(operation: str) -> tuple[Plain | None, Streaming | None]:
-    """What does an operation: one of the two is there."""
+def module_of(operation: str) -> Any:
+    """The module that has an operation, loaded."""
     if operation not in _PLACES:
         raise Failure(f"unknown operation {operation}")
-    module = importlib.import_module(f".{_PLACES[operation]}", __package__)
-    plain: dict[str, Plain] = getattr(module, "PLAIN", {})
-    streaming: dict[str, Streaming] = getattr(module, "STREAMING", {})
-    return plain.get(operation), streaming.get(operation)
+    return importlib.import_module(f".{_PLACES[operation]}", __package__)
 
 
 def reply(result: dict[str, Any], data: bytes) -> bytes:
