@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from agentbay import AsyncAgentBay, AsyncSession
+from agentbay.local._sandbox import disk
 from agentbay.local._sandbox.limits import Limits
 from agentbay.local.app import create_app
 from agentbay.local.engine import EngineOptions, engine_running
@@ -87,11 +88,17 @@ async def test_a_session_that_is_full_can_delete_and_then_write_again(small: Asy
     assert (await small.file_system.write_file(more, "x")).success
 
 
-async def test_a_program_that_runs_is_stopped_from_writing(small: AsyncSession) -> None:
-    writes = "n=0; while head -c 1M /dev/zero >> big$((n % 4)); do n=$((n + 1)); sleep 0.02; done"
-    done = await small.command.run(f"{writes}; du -sm . | cut -f1", 30_000)
+# With the other share it is not measured again but for what it may have written.
+@pytest.mark.parametrize("share", [0.05, 1e-9])
+async def test_a_program_that_runs_is_stopped_from_writing(
+    small: AsyncSession, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "_SHARE", share)
+    begins = "head -c 12M /dev/zero > one; sleep 1; head -c 16M /dev/zero > two; n=0"
+    writes = "while head -c 1M /dev/zero >> big$((n % 4)); do n=$((n + 1)); sleep 0.1; done"
+    done = await small.command.run(f"{begins}; {writes}; du -sm .", 30_000)
 
-    assert 24 <= int(done.stdout.split()[-1]) < 100
+    assert 28 <= int(done.stdout.split()[-2]) < 100
 
 
 WAY_AROUND = """

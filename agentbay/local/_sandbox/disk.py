@@ -35,9 +35,9 @@ _PART, _LEAST = 4, 1 << 20
 _LONGEST_PAUSE = 60.0
 # Seconds until the first time; those who use a session for less than that do not wait for it.
 _FIRST_PAUSE = 2.0
-# Measuring a session takes this share of the time, and so many seconds, at most; and not more
-# than so many are measured at a time.
-_SHARE = 0.05
+# Measuring a session takes this share of the time, or that one as long as it may have become
+# full meanwhile, and so many seconds, at most; and not more than so many are measured at a time.
+_SHARE, _URGENT_SHARE = 0.05, 0.5
 _MEASURE_LIMIT = 60.0
 _AT_A_TIME = 2
 
@@ -106,10 +106,11 @@ def _look(
 
 def _is_due(known: _Known, limit: int, free: int) -> bool:
     passed = anyio.current_time() - known.moment
-    if passed < known.cost / _SHARE:
-        return False
     left = max(0, limit - known.used)
     written = known.free - free
+    may_be_full = not known.reason and written >= left
+    if passed < known.cost / (_URGENT_SHARE if may_be_full else _SHARE):
+        return False
     return bool(known.reason) or passed > _LONGEST_PAUSE or written >= max(_LEAST, left // _PART)
 
 
