@@ -67,19 +67,20 @@ async def test_a_refused_handshake_tells_its_status_and_no_secret(
 
 
 async def test_a_host_without_a_server_is_a_loss_that_sent_nothing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    session = session_at(None)
-    session._adopt(SessionData("s", ws_url=f"ws://127.0.0.1:{port}/{SECRET}", token=TOKEN))
-    connection = await session._websocket()
-    for attempt in (connection.call(Greet()), connection.send(Note())):
-        with pytest.raises(WsConnectionClosedError, match="ConnectError") as caught:
-            await attempt
-        assert not caught.value.sent
-        assert not secrets_in(caught.value)
-    with pytest.raises(WsConnectionClosedError):
-        async with connection.subscribe(SERVER):
-            pytest.fail("it is not open")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{taken.getsockname()[1]}/{SECRET}"
+        session = session_at(None)
+        session._adopt(SessionData("s", ws_url=url, token=TOKEN))
+        connection = await session._websocket()
+        for attempt in (connection.call(Greet()), connection.send(Note())):
+            with pytest.raises(WsConnectionClosedError, match="ConnectError") as caught:
+                await attempt
+            assert not caught.value.sent
+            assert not secrets_in(caught.value)
+        with pytest.raises(WsConnectionClosedError):
+            async with connection.subscribe(SERVER):
+                pytest.fail("it is not open")
     assert connection._line.listeners == []
 
 
@@ -185,7 +186,7 @@ async def test_what_waits_fails_at_once_when_the_connection_is_lost(service: WsS
     service.answer = lambda call: call.drop() if call.method == "test.greet" else None
     connection = await connect(service)
     async with connection.stream(Count(), timeout=None) as stream:
-        with anyio.fail_after(5), pytest.raises(WsConnectionClosedError) as caught:
+        with anyio.fail_after(30), pytest.raises(WsConnectionClosedError) as caught:
             await connection.call(Greet())
         with pytest.raises(WsConnectionClosedError) as of_stream:
             await anext(stream)
@@ -200,7 +201,7 @@ async def test_events_before_a_loss_are_read_before_it(service: WsService) -> No
     service.answer = in_turn(lambda call: call.event(n=1), lambda call: call.event(n=2), Call.drop)
     connection = await connect(service)
     seen: list[Any] = []
-    async with connection.stream(Count(), timeout=5) as stream:
+    async with connection.stream(Count(), timeout=30) as stream:
         with pytest.raises(WsConnectionClosedError):
             await drain(stream, seen)
     assert [data["n"] for data in seen] == [1, 2]
@@ -327,7 +328,7 @@ async def test_who_listens_hears_of_a_session_that_refuses_for_good(
         await until(lambda: told == [{"n": 1}])
         service.refuse = status
         service.drop()
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             assert (await anext(pushes)) == {"n": 1}
             with pytest.raises(WsHandshakeRejectedError) as caught:
                 await anext(pushes)
@@ -413,7 +414,10 @@ async def test_closing_is_final_and_fails_everything_that_waits(service: WsServi
     assert len(service.handshakes) == 1
 
 
-async def test_closing_while_it_connects_fails_who_waits_for_it() -> None:
+async def test_closing_while_it_connects_fails_who_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_line, "_CLOSE_LIMIT", 20)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         session = session_at(None)
         url = f"ws://127.0.0.1:{deaf.getsockname()[1]}/"
@@ -427,8 +431,8 @@ async def test_closing_while_it_connects_fails_who_waits_for_it() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(fails)
             await until(lambda: connection._line._scope)
-            with anyio.fail_after(3):
-                await connection.aclose()
+            await connection.aclose()
+            assert connection._line._ended.is_set()
 
 
 async def test_a_session_connects_anew_after_its_connection_was_closed(
@@ -446,28 +450,28 @@ async def test_closing_does_not_wait_for_a_session_that_takes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_socket, "_CLOSE_LIMIT", 0.2)
+    monkeypatch.setattr(_line, "_CLOSE_LIMIT", 20)
     stop = threading.Event()
 
     async def fails(connection: Connection) -> None:
         with pytest.raises(WsConnectionClosedError):
             await _send_much(connection)
 
-    with WsService(lambda _: stop.wait(10)) as service:
+    with WsService(lambda _: stop.wait(60)) as service:
         connection = await connect(service)
         async with anyio.create_task_group() as group:
             for _ in range(10):
                 group.start_soon(fails, connection)
             await _nothing_moves(connection)
-            began = anyio.current_time()
             await connection.aclose()
-            assert anyio.current_time() - began < 2
+            assert connection._line._ended.is_set()
             stop.set()
 
 
 async def _nothing_moves(connection: Connection) -> None:
     """Wait until messages wait that the other side does not take."""
     waiting: set[str] = set()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not waiting or waiting != set(connection._line.pending):
             waiting = set(connection._line.pending)
             await anyio.sleep(0.5)
@@ -482,9 +486,9 @@ async def test_a_session_that_takes_nothing_is_given_up(monkeypatch: pytest.Monk
     monkeypatch.setattr(_socket, "_WRITE_LIMIT", 0.3)
     monkeypatch.setattr(_socket, "_CLOSE_LIMIT", 0.1)
     stop = threading.Event()
-    with WsService(lambda _: stop.wait(10)) as service:
+    with WsService(lambda _: stop.wait(60)) as service:
         connection = await connect(service)
-        with anyio.fail_after(8), pytest.raises(WsConnectionClosedError, match="took nothing"):
+        with anyio.fail_after(30), pytest.raises(WsConnectionClosedError, match="took nothing"):
             await _send_much(connection)
         stop.set()
 
@@ -606,7 +610,7 @@ def test_a_blocking_program_ends_at_once_and_without_a_word() -> None:
 def test_every_loop_has_its_own_connection(service: WsService, backend: str) -> None:
     session = session_at(service)
     found: list[Connection] = []
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=30)
 
     async def main() -> None:
         connection = await session._websocket()
@@ -621,7 +625,7 @@ def test_every_loop_has_its_own_connection(service: WsService, backend: str) -> 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert len(set(found)) == len(service.handshakes) == 2
 
 
@@ -648,7 +652,7 @@ def test_a_deleted_session_closes_the_connections_of_every_loop(
         connection = await session._websocket()
         async with connection.subscribe(SERVER) as pushes:
             listening.set()
-            with anyio.fail_after(10), pytest.raises(WsConnectionClosedError, match="this side"):
+            with anyio.fail_after(30), pytest.raises(WsConnectionClosedError, match="this side"):
                 await anext(pushes)
         with pytest.raises(WsConnectionClosedError):
             await (await session._websocket()).call(Greet())
@@ -656,7 +660,7 @@ def test_a_deleted_session_closes_the_connections_of_every_loop(
 
     async def here() -> None:
         await (await session._websocket()).call(Greet())
-        assert await to_thread.run_sync(listening.wait, 10)
+        assert await to_thread.run_sync(listening.wait, 30)
         await until(lambda: service.open == 2)
         assert (await session.delete()).success
         await until(lambda: service.open == 0)
@@ -664,7 +668,7 @@ def test_a_deleted_session_closes_the_connections_of_every_loop(
     thread = threading.Thread(target=anyio.run, args=(elsewhere,), kwargs={"backend": backend})
     thread.start()
     anyio.run(here, backend=backend)
-    thread.join(10)
+    thread.join(30)
     assert told == ["ended"]
 
 
@@ -702,10 +706,9 @@ def test_a_task_in_the_background_takes_no_run_with_it(caplog: pytest.LogCapture
     async def main() -> None:
         _background.start(several)
         _background.start(alone)
-        await trio.sleep(0.05)
+        await until(lambda: caplog.text.count("a task in the background failed") == 2)
 
     trio.run(main)
-    assert caplog.text.count("a task in the background failed") == 2
 
 
 async def test_a_task_in_the_background_is_not_collected() -> None:
@@ -745,7 +748,7 @@ async def test_no_secret_is_in_a_log_or_a_repr(
     caplog.set_level(logging.DEBUG)
     connection = await connect(service)
     await connection.call(Greet("a-secret-name"))
-    async with connection.subscribe(SERVER), connection.stream(Count(), timeout=5) as stream:
+    async with connection.subscribe(SERVER), connection.stream(Count(), timeout=30) as stream:
         assert len([data async for data in stream]) == 2
         service.say(f'{{"invocationId": "{SECRET}"')
         service.refuse = 403
@@ -803,5 +806,5 @@ async def test_the_proxy_of_the_client_is_used() -> None:
         connection.aim(_socket.Address("https://session.test/x", TOKEN), [], session._connections)
         with pytest.raises(WsConnectionClosedError, match="ProxyError"):
             await connection.call(Greet())
-        thread.join(10)
+        thread.join(30)
     assert asked[0].startswith(b"CONNECT session.test:443 ")

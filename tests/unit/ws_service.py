@@ -27,7 +27,7 @@ from .service import Service, always, client, ok
 
 TOKEN = "wst-5b1c9a-secret"
 SECRET = "ws-url-secret"
-LIMIT = 10.0
+LIMIT = 30.0
 
 Answer = Callable[["Call"], object]
 
@@ -171,9 +171,10 @@ class WsService:
         self.say(json.dumps(frame))
 
     def say(self, text: str | bytes) -> None:
-        """Send any text to every client."""
+        """Send any text to every client that is still there."""
         for peer in self._reached():
-            peer.send(text)
+            with suppress(ConnectionClosed, OSError):  # dropped, which its thread has yet to see
+                peer.send(text)
 
     def drop(self) -> None:
         """Break every connection without a word."""
