@@ -95,7 +95,7 @@ async def test_get_session_of_one_that_is_gone_fails() -> None:
 async def test_the_client_pauses_a_session(word: str) -> None:
     service = Service(by_action({"GetSession": lambda: ok({"Status": "PAUSED"})}))
     session: AsyncSession = session_of(service)
-    result = await getattr(session.agent_bay, word)(session, timeout=5, poll_interval=0.01)
+    result = await getattr(session.agent_bay, word)(session, timeout=30, poll_interval=0.01)
     assert (result.success, result.status) == (True, "PAUSED")
     assert service.actions == ["PauseSessionAsync", "GetSession"]
 
@@ -104,7 +104,7 @@ async def test_the_client_pauses_a_session(word: str) -> None:
 async def test_the_client_wakes_a_session(word: str) -> None:
     service = Service(by_action({"GetSession": lambda: ok({"Status": "RUNNING"})}))
     session: AsyncSession = session_of(service)
-    result = await getattr(session.agent_bay, word)(session, timeout=5, poll_interval=0.01)
+    result = await getattr(session.agent_bay, word)(session, timeout=30, poll_interval=0.01)
     assert (result.success, result.status) == (True, "RUNNING")
     assert service.actions == ["ResumeSessionAsync", "GetSession"]
 
