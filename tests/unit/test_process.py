@@ -170,7 +170,7 @@ async def test_a_start_that_is_out_of_time_tells_so_at_once_and_ends_the_process
     service = Slow()
     session = session_of(service)
     with anyio.fail_after(30):
-        with session.agent_bay.deadline(0.1), pytest.raises(RequestTimeoutError) as caught:
+        with session.agent_bay.deadline(0.5), pytest.raises(RequestTimeoutError) as caught:
             await start(session, "make")
         assert caught.value.sent
         service.let.set()
