@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import threading
+import types
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,9 +15,10 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from agentbay import InvalidInputError, SessionError, _bridge
-from agentbay._async import _agent_stream
+from agentbay._async import _agent_runs, _agent_stream
 from agentbay._async._agent_stream import StreamRun
 from agentbay._async.agent import AsyncAgent, AsyncAgentMobile
 from agentbay._results.agent import ExecutionResult
@@ -121,7 +123,7 @@ def ignore(_: AgentEvent) -> None:
 async def streamed(answer: Script, **options: Any) -> ExecutionResult:
     """Do a task, and wait for it."""
     async with phone(answer) as (agent, _, _):
-        options = {"timeout": 10, "on_content": ignore, **options}
+        options = {"timeout": 30, "on_content": ignore, **options}
         return await agent.execute_task_and_wait("do it", **options)
 
 
@@ -161,7 +163,7 @@ async def test_a_conversation_is_that_which_was_recorded(sample: str) -> None:
 async def test_the_server_behind_the_tool_is_asked_when_it_is_known() -> None:
     tools = [McpTool("execute_task", server="my_phone")]
     async with phone(on_task(end={}), tools=tools) as (agent, ws, _):
-        assert (await agent.execute_task_and_wait("x", 10, on_error=ignore)).success
+        assert (await agent.execute_task_and_wait("x", 30, on_error=ignore)).success
         assert ws.frames[0]["target"] == "my_phone"
         assert ws.frames[0]["data"] == {
             "method": "exec_task",
@@ -220,7 +222,7 @@ async def test_a_function_is_told_while_nobody_waits() -> None:
     answer = on_task({"eventType": "content", "content": "a"})
     async with phone(answer) as (agent, _, _):
         await agent.execute_task("x", on_content=lambda _: heard.set())
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             await heard.wait()
 
 
@@ -234,7 +236,7 @@ async def test_an_exception_of_a_function_ends_the_task_and_reaches_the_caller()
     )
     async with phone(answer) as (agent, _, service):
         with pytest.raises(LookupError, match="a"):
-            await agent.execute_task_and_wait("x", 10, on_content=fail)
+            await agent.execute_task_and_wait("x", 30, on_content=fail)
         assert stopped(service) == ["t-7"]
 
 
@@ -246,7 +248,7 @@ async def test_an_exception_that_nobody_waits_for_is_logged_and_raised_later(
 
     async with phone(on_task({"eventType": "content"})) as (agent, _, _):
         execution = await agent.execute_task("x", on_content=fail)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while not execution.done:  # noqa: ASYNC110 - there is no event for what nobody awaits
                 await anyio.sleep(0.01)
         assert "LookupError: mine" in caplog.text
@@ -350,29 +352,30 @@ async def test_a_function_that_waits_for_a_human_holds_up_nothing() -> None:
     human = threading.Event()
 
     def wait_for_human(_: AgentEvent) -> str:
-        assert human.wait(10)
+        assert human.wait(30)
         return "late"
 
     async with phone(asking()) as (agent, _, _):
         execution = await agent.execute_task("x", on_call_for_user=wait_for_human)
         connection = await agent._session._websocket()
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await connection.send_data("s", {"meanwhile": 1})
         human.set()
-        assert (await execution.wait(10)).task_result == "answer: 'late'"
+        assert (await execution.wait(30)).task_result == "answer: 'late'"
 
 
 async def test_a_time_limit_is_kept_while_a_human_thinks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The vendor's cannot even time out then."""
     human, ended = threading.Event(), watched(monkeypatch)
     async with phone(asking()) as (agent, ws, _):
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             result = await agent.execute_task_and_wait(
-                "x", 0.2, on_call_for_user=lambda _: str(human.wait(10))
+                "x", 0.2, on_call_for_user=lambda _: str(human.wait(30))
             )
             await ended.wait()
         human.set()
         assert isinstance(result.error, AgentTimeoutError)
+        await ws.frame(0)
         await anyio.sleep(0.05)
         assert ws.methods == ["exec_task"]
 
@@ -383,18 +386,18 @@ async def test_the_end_is_noticed_while_a_human_thinks() -> None:
         return ""
 
     async with phone(on_task(QUESTION, end={"taskResult": "gave up"})) as (agent, _, _):
-        with anyio.fail_after(5):
-            result = await agent.execute_task_and_wait("x", 10, on_call_for_user=never)
+        with anyio.fail_after(30):
+            result = await agent.execute_task_and_wait("x", 30, on_call_for_user=never)
         assert result.task_result == "gave up"
 
 
-@pytest.mark.parametrize("limit", [10, 0.2])
+@pytest.mark.parametrize("limit", [30, 0.2])
 def test_blocking_code_is_asked_without_a_deadlock(limit: float) -> None:
     """The vendor's answers on the thread that has to send the answer, and hangs for good."""
     human = threading.Event()
 
     def ask(event: AgentEvent) -> str:
-        human.wait(10 if limit < 1 else 0)
+        human.wait(30 if limit < 1 else 0)
         return event.prompt
 
     with WsService(asking()) as ws:
@@ -531,13 +534,18 @@ async def test_steps_that_make_no_sense_are_refused_before_anything_is_sent() ->
 
 @pytest.mark.parametrize("facts", [{"taskId": "t-7"}, {"task_id": "t-7"}, {}])
 async def test_a_task_that_runs_out_of_time_is_ended_and_keeps_what_was_heard(
-    facts: dict[str, str],
+    facts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The vendor's stops listening, and the agent goes on."""
-    answer = on_task({"eventType": "content", "content": "half", **facts})
+    half = {"eventType": "content", "content": "half", **facts}
     heard: list[AgentEvent] = []
-    async with phone(answer) as (agent, ws, service):
-        result = await agent.execute_task_and_wait("x", 0.3, on_content=heard.append)
+
+    def now() -> float:
+        return 300.0 if heard else 0.0
+
+    monkeypatch.setattr(_agent_runs, "time", types.SimpleNamespace(monotonic=now))
+    async with phone(on_task(half, {**half, "eventType": "reasoning"})) as (agent, ws, service):
+        result = await agent.execute_task_and_wait("x", 300, on_content=heard.append)
         invocation = ws.frames[0]["invocationId"]
         name = "t-7" if facts else invocation
         assert stopped(service) == [name]
@@ -547,14 +555,14 @@ async def test_a_task_that_runs_out_of_time_is_ended_and_keeps_what_was_heard(
     assert [event.content for event in heard] == ["half"]
     assert (result.success, result.task_result) == (False, "half")
     assert isinstance(result.error, AgentTimeoutError)
-    assert result.error_message == f"timeout: task {name} has not ended after 0.3 s"
+    assert result.error_message == f"timeout: task {name} has not ended after 300 s"
     assert result.task_id == facts.get("taskId", facts.get("task_id", ""))
 
 
 async def test_a_caller_that_is_cancelled_ends_the_task() -> None:
     async with phone(on_task({"eventType": "content", "taskId": "t-7"})) as (agent, _, service):
         heard = anyio.Event()
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             async with anyio.create_task_group() as group:
 
                 async def wait() -> None:
@@ -571,15 +579,19 @@ async def test_a_caller_that_is_cancelled_while_it_begins_leaves_nothing_behind(
 ) -> None:
     ended = watched(monkeypatch)
     with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and never answers
+        server.settimeout(30)
         session = session_at(None)
         url = f"ws://127.0.0.1:{server.getsockname()[1]}/"
         session._adopt(SessionData("s-000001", ws_url=url, token=TOKEN))
-        with anyio.move_on_after(0.1) as scope:
-            await AsyncAgent(session).mobile.execute_task("x", on_content=ignore)
-        assert scope.cancelled_caught
-        with anyio.fail_after(10):
+        begin = partial(AsyncAgent(session).mobile.execute_task, "x", on_content=ignore)
+        async with anyio.create_task_group() as group:
+            group.start_soon(begin)
+            peer, _ = await to_thread.run_sync(server.accept)
+            group.cancel_scope.cancel()
+        with anyio.fail_after(30):
             await ended.wait()
         await session._connections.aclose()
+        peer.close()
 
 
 # The loop over the events is left, which trio reports.
@@ -600,7 +612,7 @@ async def test_a_handle_ends_its_task_and_the_stream(accepted: bool) -> None:
         answered = await execution.cancel()
         assert (answered.success, execution.done) == (accepted, True)
         assert stopped(service) == [ws.frames[0]["invocationId"]]
-        result = await execution.wait(5)
+        result = await execution.wait(30)
         assert (result.success, result.task_status) == (False, "cancelled")
         assert result.task_result == "half"
 
@@ -612,9 +624,9 @@ async def test_events_can_be_gone_through_without_a_function() -> None:
     async with phone(on_task(*ALL[:4], end={"taskResult": "done"})) as (agent, _, _):
         execution = await agent.execute_task("x", stream=True)
         assert (execution.task_id, repr(execution)) == ("", "AsyncTaskExecution('')")
-        events = [event.type async for event in execution.events(10)]
+        events = [event.type async for event in execution.events(30)]
         assert events == [event["eventType"] for event in ALL[:4]]
-        assert [event.type async for event in execution.events(10)] == events
+        assert [event.type async for event in execution.events(30)] == events
         assert (await execution.wait()).task_result == "done"
         assert execution.done
 
@@ -632,7 +644,7 @@ async def test_events_have_a_time_limit_and_the_stream_goes_on() -> None:
             async for _ in execution.events(0.2):
                 pass
         human.set()
-        assert (await execution.wait(10)).success
+        assert (await execution.wait(30)).success
         assert service.sent == []
 
 
@@ -661,7 +673,7 @@ async def test_events_that_make_little_sense_are_told_as_they_are() -> None:
     seen: list[AgentEvent] = []
     async with phone(on_task(*ODD, end={})) as (agent, _, _):
         execution = await agent.execute_task("x", on_content=seen.append, stream=True)
-        events = [event async for event in execution.events(10)]
+        events = [event async for event in execution.events(30)]
     assert [event.content for event in seen] == ['{"a":1}']
     assert (events[0].seq, events[0].round) == (0, 0)
     assert (events[1].tool_name, events[1].tool_call_id, events[1].args) == ("5", "7", {"x": 1})

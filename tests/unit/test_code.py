@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from agentbay import InvalidInputError, McpTool, ProtocolError, SessionError, ToolError
+from agentbay._async._streams import Stream
 from agentbay._async.code import AsyncCode
 from agentbay._results.code import EnhancedCodeExecutionResult
 from agentbay.errors import (
@@ -20,6 +21,7 @@ from agentbay.errors import (
     WsHandshakeRejectedError,
 )
 from agentbay.protocol._calls import Content
+from agentbay.protocol._frames import Frame
 from agentbay.protocol.code import (
     CodeError,
     CodeOutput,
@@ -582,9 +584,16 @@ async def test_a_stream_that_does_not_end_is_given_up(
     server: WsService, streaming: AsyncCode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Recorded clients wait for ever.
-    monkeypatch.setattr("agentbay._async.code._MARGIN", -0.7)
+    take = Stream.take
+
+    def shorten(stream: Stream, frame: Frame, size: int) -> None:
+        take(stream, frame, size)
+        if stream._deadline is not None:
+            stream._deadline = anyio.current_time() + 0.2
+
+    monkeypatch.setattr(Stream, "take", shorten)
     server.answer = _tells("stdout", chunk="a")
-    with anyio.fail_after(10):
+    with anyio.fail_after(20):
         result = await streaming.run_code("x", "python", 1, stream_beta=True)
     assert isinstance(result.error, RequestTimeoutError)
     assert result.logs.stdout == ["a"]
