@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from urllib.parse import parse_qsl, urlsplit
@@ -13,7 +14,7 @@ import pytest
 from .pool_service import Talk, reply, serving
 
 _BEGIN = """
-import asyncio, signal, sys, threading
+import asyncio, sys
 from agentbay import AgentBay, AsyncAgentBay
 url = sys.argv[1]
 bay = AgentBay("akm-x", endpoint=url)
@@ -27,8 +28,6 @@ with bay.deadline(0.2):
     print(type(bay.create().error).__name__)
 """,
     "Ctrl-C": """
-interrupt = signal.pthread_kill, (threading.get_ident(), signal.SIGINT)
-threading.Timer(0.3, *interrupt).start()
 try:
     bay.create()
 except KeyboardInterrupt as exc:
@@ -60,16 +59,17 @@ _SAYS = {
 
 
 class Account:
-    """A service that takes its time to make a session.
+    """A service that makes sessions when it is let.
 
     Attributes:
+        is_let: Whether it makes them.
         sessions: Those that there are.
         asked: How many it was asked for.
         made: How many it made.
     """
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        self._seconds = seconds
+    def __init__(self, *, is_let: bool = True) -> None:
+        self.is_let = is_let
         self.sessions: dict[str, dict[str, str]] = {}
         self.asked = self.made = 0
 
@@ -84,7 +84,8 @@ class Account:
     async def _done(self, asked: dict[str, str]) -> dict[str, object]:
         if asked["Action"] == "CreateMcpSession":
             self.asked += 1
-            await asyncio.sleep(self._seconds)  # whether or not the client is still there
+            while not self.is_let:  # noqa: ASYNC110 - set by the thread of the test
+                await asyncio.sleep(0.005)  # whether or not the client is still there
             self.made += 1
             self.sessions[name := f"s-{self.made}"] = json.loads(asked["Labels"])
             return {"Data": {"SessionId": name}}
@@ -108,8 +109,20 @@ def outcome(account: Account, code: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("how", _GIVEN_UP)
 def test_a_program_that_ends_after_it_gave_up_a_create_leaves_no_session(how: str) -> None:
-    account = Account(seconds=0.6)
-    assert outcome(account, _GIVEN_UP[how]) == (_SAYS[how], "")
+    account = Account(is_let=False)
+    with serving(account.serve) as service:
+        command = [sys.executable, "-u", "-c", _BEGIN + _GIVEN_UP[how], service.url]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as program:
+            assert program.stdout is not None
+            if how == "Ctrl-C":
+                service.wait_until(lambda: account.asked > 0)
+                program.send_signal(signal.SIGINT)
+            said = program.stdout.readline()
+            account.is_let = True
+            assert program.communicate(timeout=25) == ("", "")
+    assert said == _SAYS[how] + "\n"
     # On a machine under load the time may be over before anything is sent.
     assert (account.made, account.sessions) == (account.asked, {})
 
