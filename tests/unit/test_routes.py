@@ -8,7 +8,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -543,14 +543,15 @@ def test_calls_do_not_show_their_token() -> None:
 
 
 class _Session(BaseHTTPRequestHandler):
-    """Echoes where and how it was asked; slow when the tool is called `slow`."""
+    """Echoes where and how it was asked; the tool `slow` when it is let."""
 
     protocol_version = "HTTP/1.1"
+    let = threading.Event()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         if '"slow"' in body:
-            threading.Event().wait(1)
+            self.let.wait(30)
         self._answer(json.dumps([self.path, self.headers["x-access-token"], json.loads(body)]))
 
     def do_GET(self) -> None:
@@ -561,7 +562,8 @@ class _Session(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        with suppress(BrokenPipeError):  # who asked may have given up
+            self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -577,7 +579,7 @@ def _server() -> Generator[int]:
             yield server.server_address[1]
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(30)
 
 
 async def test_both_ways_work_over_a_real_connection(
@@ -600,14 +602,19 @@ async def test_both_ways_work_over_a_real_connection(
         assert secret not in caplog.text
 
 
-async def test_the_time_limit_is_in_seconds_and_holds_on_the_link() -> None:
+async def test_the_time_limit_is_in_seconds_and_holds_on_the_link(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_Session, "let", threading.Event())
     with _server() as port:
         link = attrs.evolve(LINK, link_url=f"http://127.0.0.1:{port}/{PATH}")
         async with AsyncAgentBay(KEY, endpoint="http://127.0.0.1:9") as bay:
-            with anyio.fail_after(10), pytest.raises(RequestTimeoutError) as caught:
+            await send_tool(link, SERVER, "shell", {}, client=bay.client)  # connects
+            with anyio.fail_after(30), pytest.raises(RequestTimeoutError) as caught:
                 await send_tool(link, SERVER, "slow", {}, client=bay.client, timeout=0.2)
             assert caught.value.sent
-            reply = await send_tool(link, SERVER, "slow", {}, client=bay.client, timeout=8)
+            _Session.let.set()
+            reply = await send_tool(link, SERVER, "slow", {}, client=bay.client, timeout=30)
     assert "slow" in reply.value.text
 
 
@@ -631,8 +638,8 @@ async def test_a_host_that_does_not_answer_costs_the_time_to_connect_only() -> N
             return await super().handle_async_request(request)
 
     network = Silent(_refuse)
-    with anyio.fail_after(5):
-        reply = await call(network, timeout=3, connect_timeout=0.2)
+    with anyio.fail_after(30):
+        reply = await call(network, timeout=30, connect_timeout=0.2)
     assert reply.value.text == "from the control plane"
 
 
@@ -642,8 +649,8 @@ async def test_the_control_plane_gets_the_time_that_is_left() -> None:
             if request.url.host != ENDPOINT:
                 await anyio.sleep(0.3)
                 raise httpx.ConnectTimeout("", request=request)
-            await anyio.sleep(5)
+            await anyio.sleep(60)
             raise AssertionError("nobody waits that long")
 
-    with anyio.fail_after(2), pytest.raises(RequestTimeoutError):
+    with anyio.fail_after(30), pytest.raises(RequestTimeoutError):
         await call(Silent(_refuse), timeout=0.6, connect_timeout=0.3)

@@ -165,7 +165,7 @@ async def _answer(script: Script, *, is_short: bool) -> Answer:
     with serving(script) as service:
         api = await _client(service, is_short=is_short)
         try:
-            return await api.fetch("GET", service.url, action="x", timeout=10)
+            return await api.fetch("GET", service.url, action="x", timeout=30)
         finally:
             await api.aclose()
 
@@ -278,9 +278,15 @@ async def _trickle(talk: Talk) -> None:
 @both_ways
 @pytest.mark.parametrize("script", [_head_only, _nothing, _trickle])
 async def test_a_limit_holds_for_the_whole_exchange(script: Script, is_short: bool) -> None:
-    with serving(script) as service:
+    async def second(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(reply(LABELS))
+        await script(talk)
+
+    with serving(second) as service:
         api = await _client(service, is_short=is_short)
-        with anyio.fail_after(10), pytest.raises(RequestTimeoutError) as caught:
+        await api.send_once(GetLabels("s-1"), timeout=30)  # connects
+        with anyio.fail_after(30), pytest.raises(RequestTimeoutError) as caught:
             await api.send_once(GetLabels("s-1"), timeout=0.2)
         assert caught.value.sent
         assert "no answer within 0.2 s" in str(caught.value)
@@ -302,7 +308,7 @@ async def test_a_limit_holds_for_who_waits_for_a_connection() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(first)
             await until(lambda: service.requests)
-            with anyio.fail_after(10), pytest.raises(RequestTimeoutError):
+            with anyio.fail_after(30), pytest.raises(RequestTimeoutError):
                 await api.send_once(GetLabels("s-1"), timeout=0.1)
             tasks.cancel_scope.cancel()
         assert len(service.requests) == 1
