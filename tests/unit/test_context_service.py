@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from agentbay import ApiResponse, AsyncContextService
+from agentbay._async import context
 from agentbay._deadline import Deadline
 from agentbay.errors import (
     ClearanceTimeoutError,
@@ -177,15 +179,25 @@ async def test_clear_waits_until_the_context_is_empty() -> None:
 
 
 async def test_clearing_that_takes_too_long_raises() -> None:
-    with anyio.fail_after(10), pytest.raises(ClearanceTimeoutError) as failed:
+    with anyio.fail_after(30), pytest.raises(ClearanceTimeoutError) as failed:
         await contexts(clearing("clearing")).clear("c-1", 0.1, 0.02)
     assert failed.value.request_id == "r-start"
 
 
-async def test_a_short_time_limit_has_a_look_nevertheless() -> None:
+async def test_a_short_time_limit_has_a_look_nevertheless(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # Existing clients do not look at all when the limit is below the interval.
-    result = await contexts(clearing("available")).clear("c-1", 0.5, 2.0)
-    assert result.success
+    firsts: list[float] = []
+
+    def pauses(first: float, _: float) -> Iterator[float]:
+        firsts.append(first)
+        return itertools.repeat(0.0)
+
+    monkeypatch.setattr(context, "_FIRST_PAUSE", 60.0)
+    monkeypatch.setattr(context, "pauses", pauses)
+    assert (await contexts(clearing("available")).clear("c-1", 20, 120)).success
+    assert firsts == [10]
 
 
 async def test_the_first_looks_at_what_is_cleared_come_soon() -> None:
