@@ -55,7 +55,7 @@ async def silence(talk: Talk) -> None:
 async def client_of(**options: Any) -> AsyncGenerator[httpx.AsyncClient, None]:
     """A client on our transport; at its end nothing may be left of a connection."""
     transport = PoolTransport(Tls(options.pop("verify", True)), **options)
-    async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+    async with httpx.AsyncClient(transport=transport, timeout=50) as client:
         yield client
         if transport._pool is not None:
             assert not [c for o in transport._pool._origins.values() for c in o._busy]
@@ -70,7 +70,7 @@ def pool_of(client: httpx.AsyncClient) -> Pool:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not condition():  # noqa: ASYNC110 - it comes true in another thread
             await anyio.sleep(0.005)
 

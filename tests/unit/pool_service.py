@@ -94,7 +94,7 @@ class PoolService:
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Block the caller, with its loop, until the server has seen something."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while not condition():
             assert time.monotonic() < end, self
             time.sleep(0.002)
@@ -158,11 +158,11 @@ def serving(
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert started.wait(10)
+        assert started.wait(30)
         yield service
     finally:
         loop.call_soon_threadsafe(task.cancel)
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
 
 

@@ -227,7 +227,7 @@ async def test_a_browser_that_says_nothing_is_closed_at_the_limit(
 ) -> None:
     monkeypatch.setattr(fingerprint, "_LIMIT", 0.3)
     browser.delay = 60
-    with anyio.fail_after(10), pytest.raises(BrowserError, match=r"0\.3 s"):
+    with anyio.fail_after(30), pytest.raises(BrowserError, match=r"0\.3 s"):
         await AsyncBrowserFingerprintGenerator().generate_fingerprint()
     assert (browser.open, browser.started) == (0, 0)
 
@@ -258,7 +258,7 @@ async def test_connections_that_say_nothing_or_nonsense_do_no_harm() -> None:
         async with silent, httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(page.url)).status_code == 200
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         await served(visit)
 
 

@@ -86,7 +86,7 @@ async def test_a_server_that_is_not_there_is_a_connect_error() -> None:
 async def test_a_name_that_leads_nowhere_is_a_connect_error(host: str) -> None:
     async with client_of() as client:
         with pytest.raises(httpx.ConnectError):
-            await client.get(f"http://{host}/", timeout=20)
+            await client.get(f"http://{host}/", timeout=50)
 
 
 async def test_who_finds_all_connections_in_use_waits_and_gives_up() -> None:
@@ -130,6 +130,6 @@ async def test_a_turn_that_comes_to_somebody_who_is_gone_goes_to_the_next() -> N
             late.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await late
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 origin.release(await origin.acquire(None, None))
         await pool.aclose()

@@ -116,7 +116,7 @@ async def test_a_refusal_before_the_end_of_a_request_is_an_answer(whole: bool) -
     with serving(script) as service:
         async with client_of() as client:
             body = MEGABYTE * 64 if whole else endless()
-            with anyio.fail_after(20):
+            with anyio.fail_after(40):
                 response = await client.post(service.url, content=body)
             assert (response.status_code, response.content) == (413, b"no")
             await until(lambda: service.open == 0)  # the rest of the body is still to come

@@ -105,13 +105,13 @@ async def test_a_socket_that_is_dialed_while_certificates_are_read_is_closed_wit
     monkeypatch.setattr(_tls, "_contexts", {})
     monkeypatch.setattr(_tls, "_shared", shared)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(30)
         async with client_of() as client:
             with scope, pytest.raises(httpx.ConnectError, match="no such file"):
                 await client.get(f"https://127.0.0.1:{listener.getsockname()[1]}/")
     assert scope.cancelled_caught is is_cancelled
     with accepted[0]:
-        accepted[0].settimeout(10)
+        accepted[0].settimeout(30)
         await anyio.to_thread.run_sync(_to_its_end, accepted[0])
 
 

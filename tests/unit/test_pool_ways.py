@@ -67,7 +67,7 @@ async def test_the_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyP
     with serving() as service, serving() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        async with httpx.AsyncClient(**carriers(True), timeout=20) as client:
+        async with httpx.AsyncClient(**carriers(True), timeout=50) as client:
             await client.get("http://service.invalid/far")
             await client.get(service.url)
     assert proxy.requests[0].startswith(b"GET http://service.invalid/far HTTP/1.1")
@@ -99,7 +99,7 @@ async def test_respx_intercepts_the_calls_of_a_session_in_both_modes(using: str)
 async def test_shards_carry_many_calls_and_stay_small() -> None:
     with serving() as service:
         transport = StockTransport(Tls(), most=64)
-        async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+        async with httpx.AsyncClient(transport=transport, timeout=50) as client:
             for _ in range(2):
                 async with anyio.create_task_group() as tasks:
                     for _ in range(100):
@@ -115,7 +115,7 @@ async def test_shards_carry_many_calls_and_stay_small() -> None:
 
 async def test_requests_that_are_cancelled_while_they_wait_take_no_place_along() -> None:
     with serving() as service:
-        async with httpx.AsyncClient(transport=StockTransport(Tls(), most=5), timeout=5) as client:
+        async with httpx.AsyncClient(transport=StockTransport(Tls(), most=5), timeout=50) as client:
             for moment in range(60):
                 async with anyio.create_task_group() as tasks:
                     for _ in range(20):
@@ -146,12 +146,12 @@ async def test_the_first_address_that_answers_wins(monkeypatch: pytest.MonkeyPat
             return [(socket.AF_INET, address) for address in addresses]
 
         monkeypatch.setattr(_dialing, "_resolve", resolve)
-        opened = await _dialing.dial(loop, "any", 1)
+        opened = await _dialing.dial(loop, "any", 30)
         with opened:
             assert opened.getpeername() == ("127.0.0.1", service.port)
         addresses[1] = addresses[0]
         with pytest.raises(ConnectionRefusedError):
-            await _dialing.dial(loop, "any", 1)
+            await _dialing.dial(loop, "any", 30)
 
 
 def test_connections_leave_some_of_the_files_that_the_system_allows() -> None:

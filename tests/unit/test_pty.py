@@ -42,7 +42,7 @@ from .ws_service import (
     until,
 )
 
-LIMIT = 10.0
+LIMIT = 30.0
 
 
 def _created(call: Call) -> None:

@@ -206,7 +206,7 @@ async def test_a_hook_that_fails_leaves_no_connection_busy() -> None:
 
     with serving(unavailable) as service:
         hooks = {"response": [raise_on_error]}
-        async with httpx.AsyncClient(**carriers(True), event_hooks=hooks, timeout=5) as client:
+        async with httpx.AsyncClient(**carriers(True), event_hooks=hooks, timeout=50) as client:
             for _ in range(3):
                 with pytest.raises(httpx.HTTPStatusError, match="503"):
                     await client.get(service.url)

@@ -98,7 +98,7 @@ async def _gives_up(session: AsyncSession) -> None:
 async def _asks_a_human(session: AsyncSession) -> None:
     heard: list[object] = []
     result = await session.agent.mobile.execute_task_and_wait(
-        "do it", 10, 7, heard.append, heard.append, on_call_for_user=lambda _: "1234"
+        "do it", 30, 7, heard.append, heard.append, on_call_for_user=lambda _: "1234"
     )
     assert (result.success, result.task_result) == (True, "all done")
     assert len(heard) > 1

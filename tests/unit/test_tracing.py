@@ -259,7 +259,7 @@ async def test_calls_and_streams_over_a_websocket_are_spans(
     connection = await connect(service)
     connection._client._tracer = trace.get_tracer("agentbay")
     reply = await connection.call(Greet())
-    async with connection.stream(Count(), timeout=10) as events:
+    async with connection.stream(Count(), timeout=30) as events:
         await drain(events, [])
     call, stream = spans()
     assert (call.name, stream.name) == ("test.greet", "count")

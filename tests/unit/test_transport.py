@@ -61,7 +61,7 @@ def _server() -> Generator[str]:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(30)
 
 
 def _session_at(url: str) -> AsyncSession:
@@ -103,7 +103,7 @@ class _Counting(Service):
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not condition():  # noqa: ASYNC110 - it may come true in another thread
             await anyio.sleep(0.005)
 
@@ -313,7 +313,7 @@ async def test_the_path_of_an_endpoint_is_kept() -> None:
 
 async def test_a_service_that_does_not_answer_is_given_up() -> None:
     slow = _Slow()
-    with anyio.fail_after(10), pytest.raises(SessionError) as caught:
+    with anyio.fail_after(30), pytest.raises(SessionError) as caught:
         await session_of(slow, timeout=0.05).get_labels()
     assert isinstance(caught.value.__cause__, RequestTimeoutError)
     assert slow.cancelled == 1
@@ -331,7 +331,7 @@ async def test_an_answer_that_trickles_is_given_up() -> None:
         return httpx.Response(200, stream=Trickle())
 
     session = session_of(httpx.MockTransport(answer), timeout=0.1)
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         result = await session.call_mcp_tool("x", {})
     assert isinstance(result.error, RequestTimeoutError)
     assert "0.1 s" in result.error_message
@@ -339,7 +339,7 @@ async def test_an_answer_that_trickles_is_given_up() -> None:
 
 async def test_a_call_can_have_a_limit_of_its_own() -> None:
     slow = _Slow()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         result = await session_of(slow).call_mcp_tool("x", {}, read_timeout=0.05)
     assert isinstance(result.error, TimeoutError)
     assert "0.05 s" in result.error_message

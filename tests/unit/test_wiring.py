@@ -42,7 +42,7 @@ async def test_the_life_of_a_session_is_governed_by_its_methods() -> None:
         session = AsyncSession(bay, "s-1")
         assert (await session.keep_alive()).success
         assert (await session.get_status()).status == "PAUSED"
-        assert (await session.pause(timeout=5)).status == "PAUSED"
+        assert (await session.pause(timeout=30)).status == "PAUSED"
 
     assert service.actions == [
         "RefreshSessionIdleTime",
