@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+import types
 from collections.abc import Callable
 
 import anyio
@@ -13,7 +14,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from agentbay import AsyncAgentBay, CreateSessionParams, RetryPolicy
+from agentbay import AsyncAgentBay, CreateSessionParams, RetryPolicy, _deadline
 from agentbay.errors import (
     APIError,
     ConfigError,
@@ -228,7 +229,11 @@ async def test_a_cancelled_caller_goes_on_while_the_service_is_busy() -> None:
     assert service.actions == ["CreateMcpSession", "ReleaseMcpSession"]
 
 
-async def test_a_deadline_is_told_while_the_service_is_busy() -> None:
+async def test_a_deadline_is_told_while_the_service_is_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What is left of the deadline is the same when the create begins.
+    monkeypatch.setattr(_deadline, "time", types.SimpleNamespace(monotonic=lambda: 0.0))
     service, bay = account()
     service.gate = anyio.Event()
     with anyio.fail_after(30), bay.deadline(0.5):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+import types
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 
+from agentbay import _deadline
 from agentbay._async import _process_scripts as scripts
 from agentbay._async.process import AsyncProcessHandle, attach, start
 from agentbay.errors import AgentBayError, CommandError, ProcessError, RequestTimeoutError
@@ -166,7 +168,11 @@ async def test_a_start_that_is_cancelled_goes_on_at_once_and_ends_the_process() 
     assert _words(service)[2] == scripts.SIGNAL
 
 
-async def test_a_start_that_is_out_of_time_tells_so_at_once_and_ends_the_process() -> None:
+async def test_a_start_that_is_out_of_time_tells_so_at_once_and_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What is left of the deadline is the same when the start begins.
+    monkeypatch.setattr(_deadline, "time", types.SimpleNamespace(monotonic=lambda: 0.0))
     service = Slow()
     session = session_of(service)
     with anyio.fail_after(30):
