@@ -45,6 +45,8 @@ _log = logging.getLogger(__name__)
 _START_LIMIT = 20.0
 _CONNECT_LIMIT = 15.0
 _BEGIN_LIMIT = 30.0
+# Seconds in which a guest that has ended is seen to, after it has hung up.
+_LOST_LIMIT = 5.0
 
 
 class Sandbox:
@@ -324,7 +326,7 @@ class Sandbox:
 
     async def _lost(self) -> EngineError | ToolFailure:
         """Tell the end of the guest from the end of one operation."""
-        if not await self._guest.ended(0.5):
+        if not await self._guest.ended(_LOST_LIMIT):
             return ToolFailure("the session broke off the operation", number=-1)
         return EngineError("SessionLost", f"session {self.session_id} has ended", status=410)
 

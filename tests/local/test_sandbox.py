@@ -288,6 +288,18 @@ async def test_a_session_that_died_is_lost(sandbox: Sandbox) -> None:
     assert not sandbox.alive
 
 
+async def test_a_session_is_lost_also_when_its_end_is_seen_late(sandbox: Sandbox) -> None:
+    assert sandbox._guest._process is not None
+    guest, outer = guest_pid(sandbox), sandbox._guest._process.pid
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_expect_loss, sandbox)
+        await until(partial(_sleeps, sandbox))
+        os.kill(outer, signal.SIGSTOP)  # it is told of the guest's end, and ends after it
+        os.kill(guest, signal.SIGKILL)
+        await anyio.sleep(1)
+        os.kill(outer, signal.SIGCONT)
+
+
 async def _expect_loss(sandbox: Sandbox) -> None:
     with pytest.raises(EngineError) as caught:
         await run(sandbox, "sleep 20")
