@@ -173,15 +173,17 @@ async def test_an_endpoint_that_says_no_is_an_error_with_the_reason(
 
 
 async def test_an_endpoint_that_is_not_there_is_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(ToolFailure, match="cannot be reached"):
-        await Model(f"http://127.0.0.1:{port}/v1", "m").ask(MESSAGES, number)
+    with socket.socket() as silent:
+        # Nobody listens there, and nobody else gets that port meanwhile.
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        with pytest.raises(ToolFailure, match="cannot be reached"):
+            await Model(f"http://127.0.0.1:{port}/v1", "m").ask(MESSAGES, number)
 
 
 async def test_an_endpoint_that_is_slow_is_given_up() -> None:
     with (
-        model_endpoint([Raw(200, completion('{"n": 7}'), delay=0.5)]) as endpoint,
+        model_endpoint([Raw(200, completion('{"n": 7}'), delay=30)]) as endpoint,
         pytest.raises(ToolFailure, match=r"did not answer within 0\.1 seconds"),
     ):
         await Model(endpoint.url, "m").ask(MESSAGES, number, limit=0.1)
