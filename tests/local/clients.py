@@ -75,7 +75,7 @@ class RawSocket:
         await self.session.send_text(json.dumps(frame))
 
     async def receive(self) -> dict[str, Any]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             found: dict[str, Any] = json.loads(await self.session.receive_text())
         return found
 

@@ -29,7 +29,7 @@ async def run(
     return command_output(await sandbox.call("shell", arguments, time_limit=time_limit + 10))
 
 
-async def until(condition: Callable[[], Awaitable[bool]], limit: float = 10.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], limit: float = 30.0) -> None:
     """Wait for a condition to hold."""
     with anyio.fail_after(limit):
         while not await condition():  # noqa: ASYNC110 - another process makes it true

@@ -79,7 +79,7 @@ def test_a_given_key_is_used_and_not_printed(serve: Callable[..., Server], given
 def test_a_request_without_the_key_is_refused(serve: Callable[..., Server]) -> None:
     _, url = serve()
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{url}/?Action=ListSession", data=b"", timeout=10)
+        urllib.request.urlopen(f"{url}/?Action=ListSession", data=b"", timeout=30)
     with refused.value as reply:
         assert reply.status == 400
         assert b"NOT_LOGIN" in reply.read()
@@ -87,7 +87,7 @@ def test_a_request_without_the_key_is_refused(serve: Callable[..., Server]) -> N
 
 def test_health_needs_no_key(serve: Callable[..., Server]) -> None:
     _, url = serve()
-    with urllib.request.urlopen(f"{url}/healthz", timeout=10) as reply:
+    with urllib.request.urlopen(f"{url}/healthz", timeout=30) as reply:
         assert reply.status == 200
 
 
@@ -125,6 +125,6 @@ def test_a_port_in_use_is_an_error_that_says_so(serve: Callable[..., Server]) ->
 def test_the_engine_says_what_it_does_not_know(serve: Callable[..., Server]) -> None:
     _, url = serve("--api-key", "k")
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{url}/?Action=Dance&Authorization=Bearer+k", data=b"", timeout=10)
+        urllib.request.urlopen(f"{url}/?Action=Dance&Authorization=Bearer+k", data=b"", timeout=30)
     with refused.value as reply:
         assert b"InvalidAction.NotFound" in reply.read()
