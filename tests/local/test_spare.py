@@ -157,7 +157,6 @@ async def test_a_create_that_is_cancelled_while_it_waits_loses_nothing(
 async def test_one_that_nobody_asks_for_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_spare, "_KEPT", 0.5)
     options = EngineOptions(tmp_path, Isolation(network="none"))
     async with engine_requests(options) as request:
         for _ in range(2):
@@ -167,7 +166,10 @@ async def test_one_that_nobody_asks_for_goes(
         async def gone() -> bool:
             return not sandbox.alive and not _spares(tmp_path)
 
-        await until(gone)
+        with monkeypatch.context() as patch:
+            patch.setattr(_spare, "_KEPT", 0.5)
+            request.engine._spare.want()  # from here on it is kept for so long
+            await until(gone)
         assert await _create(request) != sandbox.session_id
         await _ready(request)
 
