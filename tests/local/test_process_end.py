@@ -62,7 +62,7 @@ def _processes(home: Path) -> list[str]:
     return found
 
 
-def _until(condition: Callable[[], bool], limit: float = 20.0) -> bool:
+def _until(condition: Callable[[], bool], limit: float = 30.0) -> bool:
     end = time.monotonic() + limit
     while not condition():
         if time.monotonic() > end:
@@ -132,19 +132,24 @@ def test_ctrl_c_during_create_leaves_no_session_behind(
 ) -> None:
     code = f"""
 import signal, threading
-from agentbay import AgentBay
+from agentbay import AgentBay, _bridge
 bay = AgentBay(endpoint="local")
 bay.list().unwrap()
 main = threading.main_thread().ident
-made = None
+made = []
+
+async def create():
+    # Ctrl-C may come when the session is there, and the main thread does not know of it yet.
+    made.append((await bay._impl.create()).unwrap())
+
 try:
     threading.Timer({delay}, signal.pthread_kill, (main, signal.SIGINT)).start()
-    made = bay.create().unwrap()
-    threading.Event().wait(5)
+    _bridge.call(create)
+    threading.Event().wait(50)
 except KeyboardInterrupt:
     print("interrupted")
-if made is not None:
-    made.delete().unwrap()
+for session in made:
+    _bridge.call(session.delete).unwrap()
 bay.close()  # waits until what was interrupted is undone
 print(bay.list().unwrap())
 """
