@@ -9,11 +9,13 @@ import struct
 import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from ..unit.pool_service import PoolService, Script, Talk, reply
+
+T = TypeVar("T")
 
 # Seconds in which a server gives up a client that has not gone.
 _PATIENCE = 30.0
@@ -76,6 +78,23 @@ def says(body: bytes, *headers: str, status: str = "200 OK") -> Trouble:
     return always(reply(body, *headers, status=status))
 
 
+async def given_up(
+    attempt: Callable[[float], Awaitable[T]], too_soon: Callable[[T], bool], soon: float = 0.4
+) -> T:
+    """Give something up soon that takes forever; later, when it did not get far enough by then.
+
+    Args:
+        attempt: Does it, within so many seconds.
+        too_soon: Whether what came of it did not get far enough.
+        soon: Seconds for the first attempt.
+    """
+    for limit in (soon, 4.0):
+        found = await attempt(limit)
+        if not too_soon(found):
+            return found
+    return await attempt(20.0)
+
+
 @contextmanager
 def serving_all(
     scripts: Mapping[str, Script], tls: ssl.SSLContext | None = None
@@ -114,11 +133,11 @@ def serving_all(
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert started.wait(10)
+        assert started.wait(30)
         yield services
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
 
 

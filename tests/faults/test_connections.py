@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from agentbay.protocol.sessions import CallTool, GetSession
 from ..unit.pool_clients import certificates, trusting
 from ..unit.pool_service import PoolService, Talk, reply
 from .cases import ATTEMPTS, CASES, FEW, REQUEST_ID, SECRETS, Case, client_of, envelope
-from .faulty import Scene, Trouble, always, in_scene, reset, says, serving_all
+from .faulty import Scene, Trouble, always, given_up, in_scene, reset, says, serving_all
 from .test_requests import shown
 
 __all__ = ["certificates", "trusting"]
@@ -38,11 +38,11 @@ def cases_of(backend: str) -> Mapping[str, Case]:
 
 
 @pytest.fixture
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
+def closed_port() -> Iterator[int]:
+    """A port on which nobody listens, and which nobody else gets meanwhile."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        yield silent.getsockname()[1]
 
 
 async def failure(case: Case, client: ApiClient, service: PoolService) -> AgentBayError:
@@ -194,13 +194,17 @@ async def test_a_server_that_does_not_finish_the_handshake_is_given_up() -> None
         while await talk.reader.read(1 << 16):
             pass
 
-    with serving_all({"it": in_scene(mute, _NOWHERE)}) as services:
-        service = services["it"]
-        async with client_of(service.url.replace("http:", "https:"), timeout=0.3) as bay:
-            for name in ("GetSession", "CallMcpTool"):
-                error = await failure(CASES[name], bay.client, service)
-                assert type(error) is RequestTimeoutError
-        assert service.connections == 2
+    async def attempt(case: Case, limit: float) -> PoolService:
+        with serving_all({"it": in_scene(mute, _NOWHERE)}) as services:
+            service = services["it"]
+            async with client_of(service.url.replace("http:", "https:"), timeout=limit) as bay:
+                error = await failure(case, bay.client, service)
+            assert type(error) is RequestTimeoutError
+        return service
+
+    for name in ("GetSession", "CallMcpTool"):
+        send = partial(attempt, CASES[name])
+        assert (await given_up(send, lambda service: not service.connections)).connections == 1
 
 
 # -- connections that are kept ---------------------------------------------------------
@@ -229,7 +233,7 @@ async def _warm(bay: AsyncAgentBay, service: PoolService) -> None:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not condition():  # noqa: ASYNC110 - it comes true in another thread
             await anyio.sleep(0.002)
 

@@ -18,7 +18,7 @@ from agentbay.errors import RequestTimeoutError, TransportError
 from ..unit.pool_service import Talk, reply
 from .cases import ATTEMPTS, SECRETS, client_of, envelope
 from .faults import BODIES, CONNECTION, FAULTS, REFUSALS, Fault
-from .faulty import Scene, in_scene, serving_all
+from .faulty import Scene, given_up, in_scene, serving_all
 from .test_requests import shown
 
 # httpx leaves generators behind when a call is cancelled, which trio reports.
@@ -110,10 +110,27 @@ class _Read(Talk):
         return first
 
 
-async def created(account: Account) -> SessionResult[AsyncSession]:
+Outcome = tuple[Account, SessionResult[AsyncSession]]
+
+
+async def created(
+    fault: Fault, *, loses: bool = True, times: int = 1, everywhere: bool = False
+) -> Outcome:
     """Create a session; a request that takes forever is given up soon."""
+
+    async def attempt(limit: float) -> Outcome:
+        account = Account(fault, loses, times, everywhere)
+        return account, await _created(account, limit)
+
+    def too_soon(outcome: Outcome) -> bool:
+        account, _ = outcome
+        return not account.seen["CreateMcpSession"] or bool(account.sessions)
+
+    return await (given_up(attempt, too_soon) if fault.stalls else attempt(_HANGS))
+
+
+async def _created(account: Account, timeout: float) -> SessionResult[AsyncSession]:
     scene = Scene(envelope(Data={"SessionId": "s-1"}), "http://127.0.0.1:9/")
-    timeout = 0.4 if account.fault.stalls else _HANGS
     with serving_all({"it": in_scene(account.serve, scene)}) as services:
         async with client_of(services["it"].url, timeout=timeout) as bay:
             with anyio.fail_after(_HANGS):
@@ -136,8 +153,7 @@ def by_name(*tables: dict[str, Fault]) -> list[str]:
 async def test_a_create_of_which_one_reply_is_lost(name: str, anyio_backend: str) -> None:
     """Unless the service refused it, it made a session, and its reply went wrong once."""
     fault = FAULTS[name]
-    account = Account(fault, loses=name not in _REFUSED)
-    result = await created(account)
+    account, result = await created(fault, loses=name not in _REFUSED)
     assert len(account.sessions) == result.success
     assert account.made <= 1
     if fault.stalls:
@@ -154,8 +170,7 @@ async def test_a_create_of_which_one_reply_is_lost(name: str, anyio_backend: str
 @pytest.mark.parametrize("name", by_name(FAULTS))
 async def test_a_create_where_everything_goes_wrong(name: str, anyio_backend: str) -> None:
     """No reply comes back, of no request: the create fails, and is not sent twice blindly."""
-    account = Account(FAULTS[name], loses=False, times=99, everywhere=True)
-    result = await created(account)
+    account, result = await created(FAULTS[name], loses=False, times=99, everywhere=True)
     assert not result.success
     assert type(result.error) is account.fault.error, shown(result.error)
     assert result.error is not None
@@ -167,15 +182,13 @@ async def test_a_create_where_everything_goes_wrong(name: str, anyio_backend: st
 @pytest.mark.parametrize("name", ["reset after the request", "half a body", "504 without"])
 async def test_a_create_that_fails_twice_makes_one_session(name: str) -> None:
     """Neither of two creates arrived, the third did."""
-    account = Account(FAULTS[name], loses=False, times=2)
-    result = await created(account)
+    account, result = await created(FAULTS[name], loses=False, times=2)
     assert result.success
     assert (account.seen["CreateMcpSession"], account.made) == (3, 1)
     assert account.seen["ListSession"] == 2
 
 
 async def test_a_create_that_cannot_be_looked_for_tells_why_it_failed_first() -> None:
-    account = Account(FAULTS["reset after the request"], everywhere=True, times=99)
-    result = await created(account)
+    account, result = await created(FAULTS["reset after the request"], everywhere=True, times=99)
     assert type(result.error) is TransportError
     assert account.made == 1
