@@ -32,8 +32,14 @@ Stream = anyio.abc.ByteStream
 Handler = Callable[[Stream, bytes], Awaitable[object]]
 Connect = Callable[[], Awaitable[Stream]]
 
-LIMIT = 10.0
+LIMIT = 20.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(autouse=True)
+def _clients_have_time_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal arrives only if the client can send its request to the end."""
+    monkeypatch.setattr(_link_exchange, "_LINGER_TIME", LIMIT)
 
 
 # What the tests run against.
@@ -170,7 +176,7 @@ async def link_to(handler: Handler) -> AsyncGenerator[tuple[LinkServer, str]]:
 
 @pytest.mark.parametrize("kind", ["request_ai", "websocket_ai"])
 async def test_a_request_reaches_the_server_without_the_prefix(kind: str, app_port: int) -> None:
-    async with link_server() as server, httpx.AsyncClient() as client:
+    async with link_server() as server, httpx.AsyncClient(timeout=LIMIT) as client:
         token = server.add(to(app_port), label="port 30150")
         url = f"http://127.0.0.1:{server.port}/{kind}/{token}/path"
         answer = await client.get(url + "/foo/b%20ar?x=1&y=%2F")
@@ -180,7 +186,7 @@ async def test_a_request_reaches_the_server_without_the_prefix(kind: str, app_po
 
 @pytest.mark.parametrize("ending", ["", "/", "/path"])
 async def test_an_address_without_the_slash_redirects_to_it(ending: str, app_port: int) -> None:
-    async with link_server() as server, httpx.AsyncClient() as client:
+    async with link_server() as server, httpx.AsyncClient(timeout=LIMIT) as client:
         token = server.add(to(app_port), label="port 30150")
         base = f"/request_ai/{token}"
         answer = await client.get(f"http://127.0.0.1:{server.port}{base}{ending}?x=1")
@@ -196,7 +202,7 @@ async def test_a_large_body_comes_back_whole(sized: bool, app_port: int) -> None
         for start in range(0, len(body), 100_000):
             yield body[start : start + 100_000]
 
-    async with link_server() as server, httpx.AsyncClient() as client:
+    async with link_server() as server, httpx.AsyncClient(timeout=LIMIT) as client:
         token = server.add(to(app_port), label="port 30150")
         content = body if sized else pieces()
         answer = await client.post(server.url(token) + "echo", content=content, timeout=LIMIT)
@@ -214,7 +220,7 @@ async def test_an_event_arrives_before_the_next_one_is_sent() -> None:
     received: list[str] = []
     async with (
         link_to(events) as (server, token),
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=LIMIT) as client,
         client.stream("GET", server.url(token)) as answer,
     ):
         async for text in answer.aiter_text():
@@ -238,7 +244,7 @@ async def test_an_upload_reaches_the_server_while_it_is_being_sent() -> None:
         await arrived.wait()
         yield b"second"
 
-    async with link_to(server_side) as (server, token), httpx.AsyncClient() as client:
+    async with link_to(server_side) as (server, token), httpx.AsyncClient(timeout=LIMIT) as client:
         answer = await client.post(server.url(token), content=pieces())
         assert answer.text == "ok"
 
@@ -272,7 +278,7 @@ async def test_every_way_to_end_a_body_works(answer: bytes, version: str) -> Non
 
 @pytest.mark.parametrize(("method", "code"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
 async def test_an_answer_without_a_body_ends_at_once(method: str, code: int, app_port: int) -> None:
-    async with link_server() as server, httpx.AsyncClient() as client:
+    async with link_server() as server, httpx.AsyncClient(timeout=LIMIT) as client:
         url = server.url(server.add(to(app_port), label="port 30150"))
         answer = await client.request(method, f"{url}status/{code}")
         assert (answer.status_code, answer.content) == (code, b"")
@@ -355,7 +361,7 @@ async def test_the_server_reads_where_the_client_sees_it() -> None:
         "X-Private": "hop",
         "Proxy-Authorization": "secret",
     }
-    async with link_to(show) as (server, token), httpx.AsyncClient() as client:
+    async with link_to(show) as (server, token), httpx.AsyncClient(timeout=LIMIT) as client:
         answer = await client.post(server.url(token), headers=hostile, content=b"abc")
         lines = answer.text.lower().splitlines()
         assert f"host: 127.0.0.1:{server.port}" in lines
@@ -370,7 +376,10 @@ async def test_the_server_reads_where_the_client_sees_it() -> None:
 
 
 async def test_redirects_and_cookies_stay_on_the_link(app_port: int) -> None:
-    async with link_server() as server, httpx.AsyncClient(follow_redirects=True) as client:
+    async with (
+        link_server() as server,
+        httpx.AsyncClient(timeout=LIMIT, follow_redirects=True) as client,
+    ):
         mine = server.url(server.add(to(app_port), label="port 30150"))
         other = server.url(server.add(to(app_port), label="port 30150"))
         answer = await client.post(mine + "login")
@@ -519,7 +528,7 @@ async def test_a_request_with_a_body_is_no_upgrade() -> None:
 
 
 async def test_an_unknown_token_says_nothing_about_others(app_port: int) -> None:
-    async with link_server() as server, httpx.AsyncClient() as client:
+    async with link_server() as server, httpx.AsyncClient(timeout=LIMIT) as client:
         token = server.add(to(app_port), label="port 30150")
         root = f"http://127.0.0.1:{server.port}"
         unknown = [
@@ -587,14 +596,20 @@ async def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture, app_port: 
 # What goes wrong.
 
 
-async def test_a_port_without_a_server_says_what_to_do() -> None:
+@pytest.fixture
+def silent_port() -> Generator[int]:
+    """A port that nobody else gets, and on which nothing listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+async def test_a_port_without_a_server_says_what_to_do(silent_port: int) -> None:
     async def refuse() -> Stream:
         raise ConnectionRefusedError
 
-    with _listening_socket() as (_, port):
-        pass
-    async with link_server() as server, httpx.AsyncClient() as client:
-        for connect in (refuse, to(port)):
+    async with link_server() as server, httpx.AsyncClient(timeout=LIMIT) as client:
+        for connect in (refuse, to(silent_port)):
             token = server.add(connect, label="port 30150")
             answer = await client.get(server.url(token))
             assert answer.status_code == 502
@@ -610,7 +625,7 @@ async def test_a_port_that_does_not_answer_is_given_up(monkeypatch: pytest.Monke
         await anyio.sleep_forever()
         raise AssertionError
 
-    async with link_server() as server, httpx.AsyncClient() as client:
+    async with link_server() as server, httpx.AsyncClient(timeout=LIMIT) as client:
         answer = await client.get(server.url(server.add(hang, label="port 30150")))
         assert answer.status_code == 502
         assert "port 30150 in this session does not answer" in answer.text
@@ -621,7 +636,10 @@ async def test_a_port_that_does_not_answer_is_given_up(monkeypatch: pytest.Monke
     [b"", b"HTTP/1.1 20", b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\nA\x00: b\r\n\r\n"],
 )
 async def test_a_server_that_does_not_speak_http_is_a_bad_gateway(beginning: bytes) -> None:
-    async with link_to(answers(beginning)) as (server, token), httpx.AsyncClient() as client:
+    async with (
+        link_to(answers(beginning)) as (server, token),
+        httpx.AsyncClient(timeout=LIMIT) as client,
+    ):
         answer = await client.get(server.url(token))
         assert answer.status_code == 502
         assert "port 30150" in answer.text
@@ -636,7 +654,10 @@ async def test_a_server_that_does_not_speak_http_is_a_bad_gateway(beginning: byt
     ],
 )
 async def test_a_body_that_breaks_off_does_not_look_whole(beginning: bytes) -> None:
-    async with link_to(answers(beginning)) as (server, token), httpx.AsyncClient() as client:
+    async with (
+        link_to(answers(beginning)) as (server, token),
+        httpx.AsyncClient(timeout=LIMIT) as client,
+    ):
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(server.url(token))
 
@@ -778,26 +799,31 @@ async def test_a_malformed_request_is_refused_and_harms_nobody(head: bytes, stat
 async def test_a_slow_head_and_a_silent_client_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_link_exchange, "_HEAD_TIME", 0.1)
-    monkeypatch.setattr(_link_exchange, "_IDLE_TIME", 0.1)
     async with link_to(answers(OK)) as (server, token):
         async with raw_client(server) as client:
+            # A connection that is used waits longer for the first byte of a head than for the rest.
+            await client.send(get(server, token))
+            await read_until(client, b"ok")
+            monkeypatch.setattr(_link_exchange, "_HEAD_TIME", 0.1)
             await client.send(b"GET / HT")
             assert (await read_all(client)).startswith(b"HTTP/1.1 408")
         async with raw_client(server) as client:
             assert await read_all(client) == b""
+        monkeypatch.setattr(_link_exchange, "_HEAD_TIME", LIMIT)
+        monkeypatch.setattr(_link_exchange, "_IDLE_TIME", 0.1)
         async with raw_client(server) as client:
             await client.send(get(server, token))
             assert (await read_all(client)).endswith(b"\r\n\r\nok")
 
 
 async def test_a_client_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_link_exchange, "_STALL_TIME", 0.2)
     ended = anyio.Event()
 
     async def flood(stream: Stream, _head: bytes) -> None:
-        await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        # The head has come through, whatever time that took.
+        monkeypatch.setattr(_link_exchange, "_STALL_TIME", 0.2)
         try:
+            await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
             while True:
                 await stream.send(b"x" * 65_536)
         finally:
@@ -819,6 +845,8 @@ async def test_too_many_connections_are_turned_away(monkeypatch: pytest.MonkeyPa
                 assert (await read_all(second)).startswith(b"HTTP/1.1 503")
             await first.send(get(server, token, "Connection: close"))
             assert (await read_all(first)).endswith(b"ok")
+        while server._open:  # noqa: ASYNC110 - the server tells nobody
+            await anyio.sleep(0.01)
         async with raw_client(server) as third:
             await third.send(get(server, token))
             assert (await read_until(third, b"ok")).startswith(b"HTTP/1.1 200")
