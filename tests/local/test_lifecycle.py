@@ -29,7 +29,9 @@ async def ask(tmp_path: Path) -> AsyncGenerator[Requests, None]:
         yield requests
 
 
-async def _shell(ask: Requests, session: str, command: str, limit: int = 9000) -> tuple[str, bool]:
+async def _shell(
+    ask: Requests, session: str, command: str, limit: int = 30_000
+) -> tuple[str, bool]:
     arguments = json.dumps({"command": command, "timeout_ms": limit})
     data = await ask.data("CallMcpTool", SessionId=session, Name="shell", Args=arguments)
     return data["content"][0]["text"], data["isError"]
@@ -44,7 +46,7 @@ async def test_the_contract_generation_gets_what_a_command_printed(ask: Requests
     assert text.startswith("Execution failed. Error code:127 Error message: ")
     assert "no-such-program" in text
     timeout = "Execution failed. Error code:-1 Error message: [timeout]"
-    assert await _shell(ask, session, "sleep 9", limit=100) == (timeout, True)
+    assert await _shell(ask, session, "sleep 60", limit=100) == (timeout, True)
 
 
 @pytest.mark.parametrize("who", [TODAY, OURS, {}], ids=["today", "ours", "unknown"])
@@ -79,8 +81,11 @@ async def test_a_page_that_cannot_be_is_refused(ask: Requests, wrong: dict[str, 
     assert (await ask("ListSession", Labels="{}", **wrong))["Code"] == "InvalidParameter"
 
 
-async def test_the_first_look_after_a_request_sees_what_it_did(ask: Requests) -> None:
+async def test_the_first_look_after_a_request_sees_what_it_did(
+    ask: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Vendor clients give up at once when a session is in another state than that."""
+    monkeypatch.setattr("agentbay.local.lifecycle._PATIENCE", 30.0)
     session = (await ask.data("CreateMcpSession"))["SessionId"]
 
     await ask.data("PauseSessionAsync", SessionId=session)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Generator
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -89,7 +91,7 @@ async def test_who_leaves_is_told_to_the_application(serve: Callable[[Any], None
         soon(told.set)
 
     serve(app)
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_post)
             await begun.wait()
@@ -100,26 +102,29 @@ async def test_who_leaves_is_told_to_the_application(serve: Callable[[Any], None
 def test_an_engine_that_answers_too_late_finds_no_loop_and_does_not_mind(
     portal: BlockingPortal, serve: Callable[[Any], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    done: list[bool] = []
+    begun = threading.Event()
+    left, done = portal.call(anyio.Event), portal.call(anyio.Event)
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await receive()
+        begun.set()
         assert (await receive())["type"] == "http.disconnect"
-        await anyio.sleep(0.1)
-        done.append(True)
+        await left.wait()
+        done.set()
 
     async def leave() -> None:
-        with anyio.move_on_after(0.1):
-            await _post()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_post)
+            assert await anyio.to_thread.run_sync(begun.wait, 30)
+            tasks.cancel_scope.cancel()
+
+    async def until_done() -> None:
+        left.set()
+        with anyio.fail_after(30):
+            await done.wait()
 
     serve(app)
     anyio.run(leave)
-
-    async def until_done() -> None:
-        with anyio.fail_after(10):
-            while not done:  # noqa: ASYNC110 - it is on another loop
-                await anyio.sleep(0.01)
-
     portal.call(until_done)
     portal.call(anyio.lowlevel.checkpoint)
     assert caplog.records == []
