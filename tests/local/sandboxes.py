@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -63,6 +65,15 @@ async def running(marker: str, count: int = 1) -> list[int]:
 
     await until(started)
     return processes_with(marker)
+
+
+def open_here() -> set[str]:
+    """What the descriptors of this process lead to."""
+    found: set[str] = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(f"/proc/self/fd/{name}"))
+    return found
 
 
 def guest_pid(sandbox: Sandbox) -> int:

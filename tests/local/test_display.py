@@ -208,7 +208,7 @@ async def test_pictures_outlive_their_session_and_not_their_engine(tmp_path: Pat
             address = await sandbox.publish((await screen.picture(await ensure(sandbox))).data)
         finally:
             await sandbox.close()
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             assert (await client.get(address)).content.startswith(b"\x89PNG")
     assert not [path async for path in anyio.Path(tmp_path).rglob("*.png")]
 
