@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agentbay.local.guest import watch
+from agentbay.local.guest import changes, watch
 from agentbay.local.guest.watch import _Notices
 
 
@@ -52,3 +54,29 @@ def test_a_system_that_tells_nothing_is_looked_at_regularly(
     assert not notices.follow({str(tmp_path)})
     assert not notices.told(complete=True)
     notices.close()
+
+
+def test_a_look_that_was_held_up_is_no_reason_to_rest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rests: list[float] = []
+
+    def slow(path: str, notices: _Notices, *, known: bool) -> changes.Snapshot:
+        time.sleep(0.2)
+        return changes.take_snapshot(path, known=known)
+
+    def rest(_: socket.socket, seconds: float) -> None:
+        rests.append(seconds)
+        raise BrokenPipeError
+
+    def at_once(*_: object, complete: bool) -> None:
+        pass
+
+    monkeypatch.setattr(watch, "_look", slow)
+    monkeypatch.setattr(watch, "_rest", rest)
+    monkeypatch.setattr(_Notices, "wait", at_once)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(BrokenPipeError):
+        watch.watch({"path": str(tmp_path)}, theirs)
+
+    assert rests[0] < 0.2

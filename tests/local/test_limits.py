@@ -7,12 +7,14 @@ import time
 from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import pytest
 
 from agentbay.errors import ConfigError
 from agentbay.local._sandbox.limits import Limits
+from agentbay.local.guest import limits as guest_limits
 from agentbay.local.sandbox import Isolation, Sandbox
 
 from .sandboxes import processes_with, run, until
@@ -87,6 +89,27 @@ async def test_programs_that_have_too_much_together_are_ended_and_that_is_told(
     assert "0 3 were killed" in said
     assert (await run(sandbox, "echo fine")).stdout == "fine\n"
     assert "used up" not in (await run(sandbox, "true")).stderr
+
+
+def test_a_look_that_was_held_up_does_not_put_off_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+
+    def look(_: int) -> None:
+        time.sleep(0.2)
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        raise EOFError
+
+    clock = SimpleNamespace(**{**vars(time), "sleep": pause})
+    monkeypatch.setattr(guest_limits, "_look", look)
+    monkeypatch.setattr(guest_limits, "time", clock)
+    with pytest.raises(EOFError):
+        guest_limits._watch(1)
+
+    assert pauses == [guest_limits._INTERVAL]
 
 
 async def test_memory_that_forked_programs_share_counts_once(sandbox: Sandbox) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Seconds between two looks; a program fills a few hundred megabytes in that time.
 _INTERVAL = 0.2
-# A look may take this share of the time.
+# A look may take this share of a processor; what it had to wait for one does not count.
 _SHARE = 0.05
 
 _memory: int | None = None
@@ -143,10 +143,10 @@ def _lowest(kind: int, limit: int) -> int:
 
 def _watch(limit: int) -> None:
     while True:
-        begin = time.monotonic()
+        begin = time.thread_time()
         with contextlib.suppress(MemoryError, OSError):
             _look(limit)
-        time.sleep(max(_INTERVAL, (time.monotonic() - begin) / _SHARE))
+        time.sleep(max(_INTERVAL, (time.thread_time() - begin) / _SHARE))
 
 
 def _look(limit: int) -> None:

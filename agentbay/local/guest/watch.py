@@ -17,7 +17,7 @@ from . import changes, file_arguments, frames
 
 # Seconds that changes get to come to an end, and between two looks where the kernel tells nothing.
 _SETTLE, _INTERVAL = 0.03, 0.2
-# Looking takes at most one part in so many of the time.
+# Looking takes at most one part in so many of a processor; to wait for one takes nothing of it.
 _SHARE = 5
 # How many events go into a message: with the longest paths it stays below the limit.
 _EVENTS = 100
@@ -36,13 +36,13 @@ def watch(arguments: dict[str, Any], connection: socket.socket) -> None:
         frames.begin(connection)
         while True:
             notices.wait(connection, complete=bool(seen))
-            started = time.monotonic()
+            started = time.thread_time()
             before, seen = seen, _look(path, notices, known=True)
             events = changes.compare(before, seen)
             for start in range(0, len(events), _EVENTS):
                 content = json.dumps(events[start : start + _EVENTS]).encode()
                 connection.sendall(frames.pack(b"C", content))
-            _rest(connection, (time.monotonic() - started) * _SHARE)
+            _rest(connection, (time.thread_time() - started) * _SHARE)
     finally:
         notices.close()
 
