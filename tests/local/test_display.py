@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import signal
 import string
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -90,6 +92,19 @@ async def test_without_a_sandbox_a_display_leaves_nothing_behind(tmp_path: Path)
 
     assert ended(display)
     assert sockets() - before == set()
+
+
+@needs_desktop
+async def test_without_a_sandbox_a_display_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    async with sandbox_in(tmp_path, Isolation("none")) as sandbox:
+        display = await ensure(sandbox)
+        name = display.environment["DISPLAY"].replace(":", "X")
+        assert name in sockets()
+        for pid in processes_with(display.environment["XAUTHORITY"]):
+            os.kill(pid, signal.SIGSTOP)
+
+    assert ended(display)
+    assert name not in sockets()
 
 
 @needs_desktop

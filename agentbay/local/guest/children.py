@@ -125,7 +125,7 @@ def reap_forever() -> None:
                 child._finish(status)
 
 
-def kill_all(limit: float = 2.0) -> None:
+def kill_all(limit: float = 10.0) -> None:
     """End everything that was started here; for a guest that is not PID 1."""
     deadline = time.monotonic() + limit
     quiet = 0

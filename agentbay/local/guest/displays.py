@@ -7,6 +7,7 @@ import functools
 import os
 import select
 import shlex
+import socket
 import subprocess
 import threading
 import time
@@ -111,6 +112,18 @@ class Display:
         """End the X server in a way that lets it remove its socket."""
         self._server.process.terminate()
 
+    def clear(self) -> None:
+        """End the X server in any case, and remove the socket that it leaves."""
+        self._server.kill()
+        while not self.ended:
+            time.sleep(0.005)
+        path = f"/tmp/.X11-unix/X{self.name.removeprefix(':')}"
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as visitor:
+            try:
+                visitor.connect(path)  # another server may have the number already
+            except ConnectionRefusedError:
+                os.remove(path)
+
     def _start_server(self, width: int, height: int) -> tuple[children.Child, str]:
         reading, writing = os.pipe()
         log = os.path.join(self._directory, "log")
@@ -177,6 +190,8 @@ def stop(limit: float = 1.0) -> None:
         deadline = time.monotonic() + limit
         while not _display.ended and time.monotonic() < deadline:
             time.sleep(0.005)
+        if not _display.ended:
+            _display.clear()
 
 
 def _check_programs() -> None:
