@@ -27,7 +27,7 @@ from agentbay.local.engine import EngineOptions, engine_running
 from agentbay.local.sandbox import Isolation, Sandbox
 from agentbay.protocol import key_names
 
-from .sandboxes import processes_with, run, until
+from .sandboxes import names_in, processes_with, run, until
 from .servers import KEY, serving
 
 _MISSING = [
@@ -51,8 +51,8 @@ async def sandbox_in(
         await sandbox.close()
 
 
-def sockets() -> set[str]:
-    return {path.name for path in _SOCKETS.glob("*")}
+def socket_of(display: Display) -> str:
+    return display.environment["DISPLAY"].replace(":", "X")
 
 
 def ended(display: Display) -> bool:
@@ -64,14 +64,13 @@ def ended(display: Display) -> bool:
 
 @needs_desktop
 async def test_a_display_is_of_the_session_and_ends_with_it(tmp_path: Path) -> None:
-    before = sockets()
     async with sandbox_in(tmp_path) as sandbox:
         display = await ensure(sandbox)
         again = await ensure(sandbox)
 
         assert display == again
         assert len(processes_with(display.environment["XAUTHORITY"])) >= 1
-        assert sockets() == before
+        assert names_in(sandbox.directory / "root/tmp/.X11-unix") == [socket_of(display)]
         listening = await run(sandbox, "cat /proc/net/tcp /proc/net/tcp6 | grep -c ' 0A '")
         assert listening.stdout == "0\n"
         assert sandbox.environment == display.environment
@@ -81,7 +80,6 @@ async def test_a_display_is_of_the_session_and_ends_with_it(tmp_path: Path) -> N
 
 @needs_desktop
 async def test_without_a_sandbox_a_display_leaves_nothing_behind(tmp_path: Path) -> None:
-    before = sockets()
     async with sandbox_in(tmp_path / "it's ä place", Isolation("none")) as sandbox:
         display = await ensure(sandbox)
 
@@ -90,21 +88,22 @@ async def test_without_a_sandbox_a_display_leaves_nothing_behind(tmp_path: Path)
         authority = Path(display.environment["XAUTHORITY"])
         assert all(path.stat().st_mode & 0o077 == 0 for path in (authority, authority.parent))
 
+        assert socket_of(display) in names_in(_SOCKETS)
+
     assert ended(display)
-    assert sockets() - before == set()
+    assert socket_of(display) not in names_in(_SOCKETS)
 
 
 @needs_desktop
 async def test_without_a_sandbox_a_display_that_does_not_end_is_ended(tmp_path: Path) -> None:
     async with sandbox_in(tmp_path, Isolation("none")) as sandbox:
         display = await ensure(sandbox)
-        name = display.environment["DISPLAY"].replace(":", "X")
-        assert name in sockets()
+        assert socket_of(display) in names_in(_SOCKETS)
         for pid in processes_with(display.environment["XAUTHORITY"]):
             os.kill(pid, signal.SIGSTOP)
 
     assert ended(display)
-    assert name not in sockets()
+    assert socket_of(display) not in names_in(_SOCKETS)
 
 
 @needs_desktop
