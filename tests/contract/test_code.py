@@ -29,6 +29,11 @@ display({"application/vnd.vegalite.v6+json": {"mark": "bar"}}, raw=True)
 display({"application/x-unknown": "data"}, raw=True)
 "last"
 """
+BUSY = """
+open("/tmp/busy", "w").close()
+while os.path.exists("/tmp/busy"):
+    time.sleep(0.05)
+"""
 STUBBORN = """
 import time
 while True:
@@ -61,6 +66,21 @@ async def value(session: AsyncSession, code: str, language: str = "python") -> s
     result = await run(session, code, language)
     assert result.success, result.error_message
     return result.result
+
+
+async def cut_short(
+    session: AsyncSession, code: str, language: str = "python"
+) -> EnhancedCodeExecutionResult:
+    """The result of code that prints `before` and then goes on until its time is up.
+
+    How much time it takes to get as far as that, only the machine knows.
+    """
+    for limit in (1, 4, 16):
+        result = await run(session, code, language, timeout=limit)
+        if result.logs.stdout:
+            break
+    assert f"did not end within {limit} seconds" in result.error_message
+    return result
 
 
 async def test_python_prints_shows_and_remembers(session: AsyncSession) -> None:
@@ -119,13 +139,12 @@ async def test_code_whose_time_is_up_is_interrupted_and_the_state_stays(
 ) -> None:
     await run(shared, "import time\nx = 1")
 
-    late = await run(shared, "x = 2\nprint('before')\ntime.sleep(60)\nx = 3", timeout=1)
+    late = await cut_short(shared, "x = 2\nprint('before')\ntime.sleep(60)\nx = 3")
 
     assert not late.success
-    assert "did not end within 1 seconds" in late.error_message
     assert "keeps its state" in late.error_message
     assert late.logs.stdout == ["before\n"]
-    assert late.execution_time < 10
+    assert late.execution_time < 50
     assert await value(shared, "x") == "2"
 
 
@@ -135,7 +154,7 @@ async def test_code_that_cannot_be_interrupted_loses_the_state_and_that_is_told(
 ) -> None:
     await run(shared, "x = 1")
 
-    late = await run(shared, STUBBORN, timeout=1)
+    late = await run(shared, STUBBORN, timeout=3)
 
     assert "state is lost" in late.error_message
     assert "again\n" in late.result
@@ -175,7 +194,7 @@ async def test_variables_of_the_session_reach_interpreters_that_run(session: Asy
 
 
 async def test_runs_of_one_language_wait_for_each_other(shared: AsyncSession) -> None:
-    await run(shared, "import time; total = 0")
+    await run(shared, "import os, time; total = 0")
 
     async def count() -> None:
         await run(shared, "seen = total; time.sleep(0.05); total = seen + 1")
@@ -185,9 +204,10 @@ async def test_runs_of_one_language_wait_for_each_other(shared: AsyncSession) ->
             tasks.start_soon(count)
     busy = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run, shared, "open('/tmp/busy', 'w').close(); time.sleep(3)")
+        tasks.start_soon(run, shared, BUSY)
         await shell(shared, "until [ -e /tmp/busy ]; do sleep 0.05; done")
         busy = await run(shared, "1", timeout=1)
+        await shell(shared, "rm /tmp/busy")
 
     assert await value(shared, "total") == "3"
     assert busy is not None
@@ -197,10 +217,13 @@ async def test_runs_of_one_language_wait_for_each_other(shared: AsyncSession) ->
 
 async def test_code_that_nobody_waits_for_is_stopped(shared: AsyncSession) -> None:
     await run(shared, "import time\nx = 1")
-    with anyio.move_on_after(0.3):
-        await run(shared, "x = 2\ntime.sleep(1)\nx = 3")
+    code = "x = 2\nopen('/tmp/begun', 'w').close()\ntime.sleep(60)\nx = 3"
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run, shared, code)
+        await shell(shared, "until [ -e /tmp/begun ]; do sleep 0.05; done")
+        tasks.cancel_scope.cancel()
 
-    assert await value(shared, "time.sleep(1)\nx") == "2"
+    assert await value(shared, "x") == "2"
 
 
 async def test_output_beyond_what_a_reply_holds_is_left_out_and_that_is_told(
@@ -270,7 +293,7 @@ async def test_javascript_that_fails_keeps_the_state(shared: AsyncSession) -> No
 async def test_javascript_whose_time_is_up_keeps_the_state(shared: AsyncSession, code: str) -> None:
     await run(shared, "const y = 1", "javascript")
 
-    late = await run(shared, f"console.log('before'); {code}", "javascript", timeout=1)
+    late = await cut_short(shared, f"console.log('before'); {code}", "javascript")
 
     assert "keeps its state" in late.error_message
     assert late.logs.stdout == ["before\n"]
@@ -318,7 +341,9 @@ async def test_a_kernel_that_is_installed_in_the_session_runs_its_language(
     await session.file_system.write_file(f"{place}/kernel.json", json.dumps(spec))
 
     assert await value(session, "import os; os.environ['KIND']", language) == "'r'"
-    late = await run(session, "import time; time.sleep(60)", language.upper(), timeout=1)
+    late = await cut_short(
+        session, "import time; print('before'); time.sleep(60)", language.upper()
+    )
     assert "keeps its state" in late.error_message
     assert await value(session, "os.getcwd()", language) == "'/home/wuying'"
 
