@@ -35,6 +35,21 @@ async def _ended(marker: str) -> None:
     await until(gone)
 
 
+async def _cut_short(
+    session: AsyncSession, command: str, unit: str = "timeout"
+) -> tuple[CommandResult, float]:
+    """The result of a command that writes something and goes on until its time is up, and that.
+
+    How much time it takes until it has written, only the machine knows.
+    """
+    for seconds in (0.5, 2.0, 8.0, 30.0):
+        limit: dict[str, Any] = {"timeout": seconds, "timeout_ms": int(seconds * 1000)}
+        result = await session.command.run(command, **{unit: limit[unit]})
+        if result.stdout:
+            break
+    return result, seconds
+
+
 # -- what a command gives --------------------------------------------------------------
 
 
@@ -109,7 +124,7 @@ async def test_the_aliases_do_the_same(session: AsyncSession) -> None:
 
 
 async def test_standard_input_is_closed(session: AsyncSession) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(40):
         assert await shell(session, "cat; echo end") == "end\n"
 
 
@@ -219,48 +234,41 @@ async def test_a_command_that_is_not_text_is_refused_before_sending(
 
 
 @pytest.mark.engine_only
-@pytest.mark.parametrize("limit", [{"timeout": 0.5}, {"timeout_ms": 500}], ids=repr)
+@pytest.mark.parametrize("unit", ["timeout", "timeout_ms"])
 async def test_a_time_limit_kills_the_command_and_keeps_its_output(
-    session: AsyncSession, limit: dict[str, Any]
+    session: AsyncSession, unit: str
 ) -> None:
     marker = _marker()
-    with anyio.fail_after(20):
-        result = await session.command.run(
-            f"echo early; echo bad >&2; sleep {marker} & sleep {marker}", **limit
-        )
+    command = f"echo bad >&2; echo early; sleep {marker} & sleep {marker}"
+    with anyio.fail_after(50):
+        result, seconds = await _cut_short(session, command, unit)
 
     assert not result.success
     assert isinstance(result.error, CommandTimeoutError)
     assert isinstance(result.error, TimeoutError)
     assert result.exit_code is None
     assert (result.stdout, result.stderr) == ("early\n", "bad\n")
-    assert "0.5 s" in result.error_message
+    assert f"{seconds:g} s" in result.error_message
     with pytest.raises(CommandTimeoutError):
         result.unwrap()
     await _ended(marker)
 
 
 async def test_the_positional_time_limit_is_in_milliseconds(session: AsyncSession) -> None:
-    with anyio.fail_after(20):
-        result = await session.command.run("sleep 30", 300)
+    with anyio.fail_after(30):
+        result = await session.command.run("sleep 60", 300)
 
     assert isinstance(result.error, CommandTimeoutError)
     assert "0.3 s" in result.error_message
 
 
 async def test_nothing_of_a_killed_command_goes_on(session: AsyncSession) -> None:
-    await shell(session, "mkfifo /tmp/go")
-
-    result = await session.command.run(
-        "(read line < /tmp/go; touch /tmp/survived) & sleep 30", timeout=0.7
-    )
+    result, _ = await _cut_short(session, "sh -c 'echo $$; exec sleep 60' & sleep 60")
 
     assert isinstance(result.error, CommandTimeoutError)
-    # Nobody is left to read, so a writer that does not wait for a reader finds none.
-    writer = "import os; os.open('/tmp/go', os.O_WRONLY | os.O_NONBLOCK)"
-    released = await session.command.run(f'python3 -c "{writer}"')
-    assert "No such device or address" in released.stderr
-    assert await shell(session, "ls /tmp") == "go\n"
+    pid = int(result.stdout)
+    gone = f"while [ -d /proc/{pid} ]; do sleep 0.02; done"
+    assert (await session.command.run(gone, timeout=20)).success
 
 
 async def test_a_time_limit_is_given_once(session: AsyncSession) -> None:
@@ -308,7 +316,7 @@ async def test_cancelling_a_call_kills_its_command(session: AsyncSession) -> Non
 @pytest.mark.engine_only
 async def test_a_background_process_returns_at_once_and_stays(session: AsyncSession) -> None:
     marker = _marker()
-    with anyio.fail_after(10):
+    with anyio.fail_after(40):
         assert await shell(session, f"sleep {marker} & echo started") == "started\n"
 
     await running(marker)
@@ -318,7 +326,7 @@ async def test_a_background_process_returns_at_once_and_stays(session: AsyncSess
 async def test_a_background_process_that_writes_for_ever_does_no_harm(
     session: AsyncSession,
 ) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(40):
         assert (await session.command.run("yes & echo started")).success
         assert await shell(session, "echo next") == "next\n"
 
@@ -329,11 +337,9 @@ async def test_twenty_commands_run_at_once(session: AsyncSession) -> None:
     results: dict[int, CommandResult] = {}
 
     async def meet(number: int) -> None:
-        command = f"touch /tmp/meeting/{number}; "
-        command += (
-            f"while [ $(ls /tmp/meeting | wc -l) -lt 20 ]; do sleep 0.05; done; echo {number}"
-        )
-        results[number] = await session.command.run(command, timeout=40)
+        command = f"touch /tmp/meeting/{number}; cd /tmp/meeting; set -- *; "
+        command += f"while [ $# -lt 20 ]; do sleep 0.1; set -- *; done; echo {number}"
+        results[number] = await session.command.run(command, timeout=50)
 
     async with anyio.create_task_group() as tasks:
         for number in range(20):
@@ -342,11 +348,12 @@ async def test_twenty_commands_run_at_once(session: AsyncSession) -> None:
     assert {n: result.output for n, result in results.items()} == {n: f"{n}\n" for n in range(20)}
 
 
+@pytest.mark.timeout(200)
 async def test_output_past_all_bounds_keeps_head_and_tail(session: AsyncSession) -> None:
     size = 1024**3
     command = f"echo first; head -c {size} /dev/zero | tr '\\0' x; echo; echo last"
 
-    result = await session.command.run(command, timeout=50)
+    result = await session.command.run(command, timeout=150)
 
     assert result.success
     assert result.stdout.startswith("first\nxxx")
@@ -375,6 +382,6 @@ async def test_a_command_that_was_started_goes_on_beside_its_caller(session: Asy
     again = await session.command.attach(process.id)
     await again.write_stdin("hello\n")
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(40):
         assert await process.wait() == 3
         assert "".join([text async for text in process.stdout()]) == "got hello\n"
