@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 import httpx
@@ -14,14 +15,21 @@ from .services import Service
 
 
 class CountingTransport(httpx.AsyncBaseTransport):
-    """Leads to a service, and remembers what was sent: the names of actions, or else paths."""
+    """Leads to a service, and remembers what was sent.
+
+    Attributes:
+        actions: The names of actions, or else paths.
+        moments: When each of them was sent, in seconds.
+    """
 
     def __init__(self, service: Service) -> None:
         self._way = service.transport()
         self.actions: list[str] = []
+        self.moments: list[float] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.actions.append(request.headers.get("x-acs-action", request.url.path))
+        self.moments.append(time.monotonic())
         return await self._way.handle_async_request(request)
 
     async def aclose(self) -> None:
