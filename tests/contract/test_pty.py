@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import anyio
 import pytest
 
 from agentbay import AsyncAgentBay, AsyncSession
 from agentbay.errors import PtyError, PtySessionNotFoundError
 
-from ..local.sandboxes import processes_with, running
+from ..local.sandboxes import processes_with, running, until
 
-LIMIT = 20
+LIMIT = 40
 
 
 class Screen:
@@ -32,6 +34,20 @@ class Screen:
 @pytest.fixture
 def screen() -> Screen:
     return Screen()
+
+
+def _marker() -> str:
+    """A number of seconds that no other process sleeps."""
+    return f"5252.{time.time_ns()}"
+
+
+async def _ended(marker: str) -> None:
+    """Wait until no process of the host has the marker in its command line."""
+
+    async def gone() -> bool:
+        return processes_with(marker) == []
+
+    await until(gone)
 
 
 async def test_a_shell_shows_what_it_is_told(session: AsyncSession, screen: Screen) -> None:
@@ -150,15 +166,15 @@ async def test_a_killed_terminal_ends_what_runs_in_it(
     session: AsyncSession, screen: Screen
 ) -> None:
     terminal = await session.pty.create(on_data=screen)
-    await terminal.send_input(b"sleep 31234 & sleep 41234 & echo go''ing; sleep 51234\n")
-    await screen.shows(b"going")
-    await running("31234")
+    marker = _marker()
+    await terminal.send_input(f"sleep {marker} & sleep {marker} & sleep {marker}\n".encode())
+    await running(marker, 3)
 
     await session.pty.kill(terminal.pty_session_id)
 
     with anyio.fail_after(LIMIT):
         assert await terminal.wait() == 137
-    assert not [*processes_with("31234"), *processes_with("41234"), *processes_with("51234")]
+    await _ended(marker)
     with pytest.raises(PtySessionNotFoundError):
         await session.pty.kill(terminal.pty_session_id)
 
@@ -167,10 +183,10 @@ async def test_a_killed_terminal_ends_what_runs_in_it(
 async def test_terminals_end_with_their_session(bay: AsyncAgentBay, screen: Screen) -> None:
     async with bay.session() as session:
         terminal = await session.pty.create(on_data=screen)
-        await terminal.send_input(b"echo go''ing; sleep 61234\n")
-        await screen.shows(b"going")
-        await running("61234")
-    assert not processes_with("61234")
+        marker = _marker()
+        await terminal.send_input(f"sleep {marker}\n".encode())
+        await running(marker)
+    await _ended(marker)
 
 
 async def test_another_program_sees_what_a_terminal_showed(
@@ -187,7 +203,11 @@ async def test_another_program_sees_what_a_terminal_showed(
 
     await seen.shows(b"later")
     await screen.shows(b"later")
-    assert seen.content == screen.content
+
+    async def same() -> bool:
+        return seen.content == screen.content
+
+    await until(same)
 
 
 async def test_a_terminal_that_is_not_there_is_not_found(session: AsyncSession) -> None:
@@ -217,14 +237,14 @@ async def test_a_session_has_a_limited_number_of_terminals(
     with pytest.raises(PtyError, match="2 terminals already"):
         await session.pty.create()
     await first.kill()
+    await first.wait()
     await session.pty.create()
 
 
 async def test_a_paused_session_keeps_its_terminals(session: AsyncSession, screen: Screen) -> None:
     terminal = await session.pty.create(on_data=screen)
     await screen.shows(b"$")
-    with anyio.fail_after(4):  # a terminal that is open does not hold up a pause
-        (await session.pause()).unwrap()
+    (await session.pause()).unwrap()
 
     with pytest.raises(PtyError, match="resume it"):
         await session.pty.list()
@@ -232,3 +252,15 @@ async def test_a_paused_session_keeps_its_terminals(session: AsyncSession, scree
     (await session.resume()).unwrap()
     await terminal.send_input(b"echo ba''ck\n")
     await screen.shows(b"back")
+
+
+@pytest.mark.embedded_only
+async def test_an_open_terminal_does_not_hold_up_a_pause(
+    session: AsyncSession, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentbay.local._life._DRAIN_LIMIT", 60.0)
+    await session.pty.create(on_data=screen)
+    await screen.shows(b"$")
+
+    with anyio.fail_after(30):
+        (await session.pause()).unwrap()
