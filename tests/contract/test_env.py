@@ -77,15 +77,15 @@ async def test_metrics_are_those_of_the_session(session: AsyncSession) -> None:
     block = "import time; x = bytearray(200_000_000); time.sleep(100)"
     await shell(session, f"python3 -c '{block}' > /dev/null 2>&1 &")
 
-    with anyio.fail_after(30):
+    # Others may use the processors as well, so that little is left for the session.
+    with anyio.fail_after(50):
         second = first
-        while second.mem_used < 200_000_000:
+        while second.mem_used < 200_000_000 or second.cpu_used_pct < 2:
             await anyio.sleep(0.2)
             second = (await session.get_metrics()).unwrap()
 
     assert second.cpu_count >= 1
     assert first.cpu_used_pct <= 1
-    # Others may use the processors as well, so that little is left for the session.
     assert 2 <= second.cpu_used_pct <= 100
     assert first.mem_used < 50_000_000
     assert second.mem_used <= 300_000_000
