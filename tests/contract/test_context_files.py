@@ -43,7 +43,7 @@ def params(context: Context) -> CreateSessionParams:
 
 
 def web() -> httpx.AsyncClient:
-    return httpx.AsyncClient(trust_env=False, timeout=20)
+    return httpx.AsyncClient(trust_env=False, timeout=40)
 
 
 async def put(bay: AsyncAgentBay, context: Context, path: str, data: bytes) -> httpx.Response:

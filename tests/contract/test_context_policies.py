@@ -51,7 +51,7 @@ async def run(
 
 async def put(bay: AsyncAgentBay, context: Context, path: str, data: bytes) -> None:
     url = (await bay.context.get_file_upload_url(context.id, path)).unwrap()
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=40) as http:
         (await http.put(url, content=data)).raise_for_status()
 
 

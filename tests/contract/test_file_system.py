@@ -282,7 +282,7 @@ async def test_a_read_only_place_cannot_be_written(
 async def test_a_fifo_does_not_block(session: AsyncSession) -> None:
     await shell(session, "mkfifo /tmp/pipe")
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(40):
         _failed(await session.file_system.read_file("/tmp/pipe"), "FIFO")
         _failed(await session.file_system.write_file("/tmp/pipe", "x"), "FIFO")
 
