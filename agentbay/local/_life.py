@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import attrs
+from anyio import current_time
 
 from ..protocol.sessions import SessionStatus
 from ._errors import EngineError
@@ -71,7 +72,7 @@ class Life:
         self.end_reason: str = ""
         self._sandbox = sandbox
         self._lifetime = lifetime
-        self._begin = self._last_use = anyio.current_time()
+        self._begin = self._last_use = current_time()
         self._uses = 0
         self._unused = anyio.Event()
         self._changing = anyio.Lock()
@@ -111,7 +112,7 @@ class Life:
 
     def keep_alive(self) -> None:
         """Begin the idle time anew."""
-        self._last_use = anyio.current_time()
+        self._last_use = current_time()
 
     async def pause(self) -> None:
         """Freeze every process, once the calls that are under way have ended or take long.
@@ -163,7 +164,7 @@ class Life:
         """
         with self._timer:
             while True:
-                now = anyio.current_time()
+                now = current_time()
                 if self._uses or self.status is not SessionStatus.RUNNING or in_use():
                     self._last_use = now
                 if now >= self._begin + self._lifetime.maximum:

@@ -15,6 +15,7 @@ import pytest
 
 from agentbay import AsyncAgentBay, AsyncSession
 
+from .clock import Clock, clock_of_sessions
 from .observing import CountingTransport
 from .services import EMBEDDED, Service, cloud, served_engine
 
@@ -95,6 +96,12 @@ async def bay(service: Service) -> AsyncGenerator[AsyncAgentBay, None]:
     """A client of the service."""
     async with service.client() as client:
         yield client
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the sessions of the embedded engine."""
+    return clock_of_sessions(monkeypatch)
 
 
 @pytest.fixture

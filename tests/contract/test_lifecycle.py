@@ -23,7 +23,11 @@ from agentbay.local import _life
 from agentbay.protocol import session_details as details
 
 from ..local.sandboxes import processes_with, until
+from .clock import Clock
 from .observing import session_directories, shell
+
+# Seconds; by the clock of a test.
+IDLE = 60
 
 COUNT = "while :; do echo x >> count; sleep 0.01; done"
 SIZE = "cat count 2> /dev/null | wc -c"
@@ -51,6 +55,21 @@ async def _is_gone(session: AsyncSession) -> bool:
     return await _status(session) == "FINISH"
 
 
+async def _ends(session: AsyncSession, clock: Clock) -> None:
+    """Wait until a session ends that nobody uses."""
+
+    async def gone() -> bool:
+        clock.now += IDLE
+        return await _is_gone(session)
+
+    await until(gone)
+
+
+async def _looked() -> None:
+    """Give the engine the time to look at the clock; were it late, nothing would fail."""
+    await anyio.sleep(0.2)
+
+
 # -- pause and resume ------------------------------------------------------------------
 
 
@@ -75,10 +94,15 @@ async def test_a_paused_session_does_nothing_and_goes_on_where_it_was(
 
 
 def _size(session: AsyncSession) -> int:
+    return (_home(session) / "count").stat().st_size
+
+
+def _home(session: AsyncSession) -> Path:
+    """The home directory of a session, from outside."""
     (found,) = Path(os.environ["AGENTBAY_LOCAL_HOME"]).glob(
-        f"engines/*/{session.session_id}/root/home/wuying/count"
+        f"engines/*/{session.session_id}/root/home/wuying"
     )
-    return found.stat().st_size
+    return found
 
 
 async def _grows(session: AsyncSession) -> bool:
@@ -89,7 +113,7 @@ async def test_a_paused_session_refuses_tools_and_links(session: AsyncSession) -
     await session.file_system.write_file("server.py", STATEFUL)
     await shell(session, "python3 server.py > /dev/null 2>&1 &")
     url = (await session.get_link("https", 30150)).unwrap()
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
 
         async def answers() -> bool:
             return (await http.get(url)).text == "1"
@@ -141,11 +165,16 @@ async def test_a_call_that_is_under_way_ends_before_the_pause(session: AsyncSess
     async def run() -> None:
         said.append(await shell(session, "touch begun; sleep 0.5; echo done"))
 
+    async def replied() -> bool:
+        return said == ["done\n"]
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         await until(lambda: _exists(session, "begun"))
         assert (await session.pause()).status == "PAUSED"
-        assert said == ["done\n"]
+        # Its reply may be read after that of the pause; a frozen call would have none.
+        await until(replied)
+        assert await _status(session) == "PAUSED"
     await session.resume()
 
 
@@ -155,15 +184,17 @@ async def test_a_long_call_is_frozen_and_ends_after_the_pause(
 ) -> None:
     monkeypatch.setattr(_life, "_DRAIN_LIMIT", 0.2)
     said: list[str] = []
+    command = "touch begun; until [ -e go ]; do sleep 0.05; done; echo done"
 
     async def run() -> None:
-        said.append(await shell(session, "touch begun; sleep 1; echo done"))
+        said.append(await shell(session, command))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         await until(lambda: _exists(session, "begun"))
         assert (await session.pause()).status == "PAUSED"
-        await anyio.sleep(1.2)
+        (_home(session) / "go").touch()
+        await anyio.sleep(0.5)
         assert said == []
         assert (await session.resume()).status == "RUNNING"
     assert said == ["done\n"]
@@ -235,12 +266,8 @@ async def test_many_may_end_a_session_at_once(bay: AsyncAgentBay) -> None:
 
 
 @pytest.mark.engine_only
-async def test_an_idle_session_ends_and_saves_its_contexts(bay: AsyncAgentBay) -> None:
-    context = (await bay.context.get(f"idle-{time.time_ns()}", create=True)).unwrap()
-    syncs = [ContextSync(context.id, "/home/wuying/kept")]
-    params = CreateSessionParams(context_syncs=syncs, idle_release_timeout=2)
-    session = (await bay.create(params)).unwrap()
-    await shell(session, "mkdir -p kept; echo kept > kept/a")
+async def test_an_idle_session_ends(bay: AsyncAgentBay) -> None:
+    session = (await bay.create(CreateSessionParams(idle_release_timeout=1))).unwrap()
 
     await until(lambda: _is_gone(session))
 
@@ -249,54 +276,135 @@ async def test_an_idle_session_ends_and_saves_its_contexts(bay: AsyncAgentBay) -
     assert data.image_id == "linux_latest"
     assert not (await session.command.run("true")).success
     assert session.session_id not in session_directories()
+
+
+@pytest.mark.embedded_only
+async def test_a_session_that_ends_as_it_is_idle_saves_its_contexts(
+    bay: AsyncAgentBay, clock: Clock
+) -> None:
+    context = (await bay.context.get(f"idle-{time.time_ns()}", create=True)).unwrap()
+    syncs = [ContextSync(context.id, "/home/wuying/kept")]
+    params = CreateSessionParams(context_syncs=syncs, idle_release_timeout=IDLE)
+    session = (await bay.create(params)).unwrap()
+    await shell(session, "mkdir -p kept; echo kept > kept/a")
+
+    await _ends(session, clock)
+
     async with bay.session(CreateSessionParams(context_syncs=syncs)) as other:
         assert await shell(other, "cat kept/a") == "kept\n"
 
 
-async def test_a_session_that_is_kept_alive_or_used_does_not_end(bay: AsyncAgentBay) -> None:
-    async with bay.session(CreateSessionParams(idle_release_timeout=2)) as session:
+@pytest.mark.embedded_only
+async def test_a_session_that_is_kept_alive_or_used_does_not_end(
+    bay: AsyncAgentBay, clock: Clock
+) -> None:
+    async with bay.session(CreateSessionParams(idle_release_timeout=IDLE)) as session:
         for _ in range(3):
-            await anyio.sleep(0.8)
+            clock.now += IDLE - 1
+            await _looked()
             assert (await session.keep_alive()).success
-        assert await shell(session, "sleep 2.2; echo used") == "used\n"
+        clock.now += IDLE - 1
+        await _looked()
+        assert await shell(session, "echo used") == "used\n"
+        clock.now += IDLE - 1
+        await _looked()
         assert await _status(session) == "RUNNING"
-        await until(lambda: _is_gone(session))
+        await _ends(session, clock)
 
 
-async def test_a_link_that_is_in_use_keeps_a_session(bay: AsyncAgentBay) -> None:
-    async with bay.session(CreateSessionParams(idle_release_timeout=2)) as session:
-        slow = "import socket,time; s=socket.create_server(('',30150))\n"
-        slow += "open('ready', 'w').close(); c,_=s.accept()\n"
-        slow += "c.recv(999); c.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n')\n"
-        slow += "[(time.sleep(0.5), c.sendall(b'.')) for _ in range(5)]; c.close()\n"
-        await session.file_system.write_file("slow.py", slow)
+@pytest.mark.embedded_only
+async def test_a_command_that_runs_keeps_a_session(bay: AsyncAgentBay, clock: Clock) -> None:
+    said: list[str] = []
+
+    async def run() -> None:
+        command = "touch begun; until [ -e go ]; do sleep 0.05; done; echo used"
+        said.append(await shell(session, command))
+
+    async with bay.session(CreateSessionParams(idle_release_timeout=IDLE)) as session:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await until(lambda: _exists(session, "begun"))
+            clock.now += 2 * IDLE
+            await _looked()
+            (_home(session) / "go").touch()
+        assert said == ["used\n"]
+        assert await _status(session) == "RUNNING"
+        await _ends(session, clock)
+
+
+# Answers when it is told so.
+SLOW = """
+import os, socket, time
+listening = socket.create_server(("", 30150))
+open("ready", "w").close()
+connection, _ = listening.accept()
+connection.recv(999)
+open("asked", "w").close()
+while not os.path.exists("go"):
+    time.sleep(0.05)
+connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n.....")
+connection.close()
+"""
+
+
+@pytest.mark.embedded_only
+async def test_a_link_that_is_in_use_keeps_a_session(bay: AsyncAgentBay, clock: Clock) -> None:
+    answers: list[str] = []
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(trust_env=False, timeout=50) as http:
+            answers.append((await http.get(url)).text)
+
+    async with bay.session(CreateSessionParams(idle_release_timeout=IDLE)) as session:
+        await session.file_system.write_file("slow.py", SLOW)
         await shell(session, "python3 slow.py > /dev/null 2>&1 &")
-        await shell(session, "until [ -e ready ]; do sleep 0.05; done")
+        await until(lambda: _exists(session, "ready"))
         url = (await session.get_link("https", 30150)).unwrap()
-        async with httpx.AsyncClient(trust_env=False) as http:
-            assert (await http.get(url)).text == "....."
-        assert await _status(session) == "RUNNING"
-        await until(lambda: _is_gone(session))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await until(lambda: _exists(session, "asked"))
+            clock.now += 2 * IDLE
+            await _looked()
+            assert await _status(session) == "RUNNING"
+            (_home(session) / "go").touch()
+        assert answers == ["....."]
+        await _ends(session, clock)
 
 
-async def test_a_paused_session_is_not_idle(bay: AsyncAgentBay) -> None:
-    async with bay.session(CreateSessionParams(idle_release_timeout=2)) as session:
+@pytest.mark.embedded_only
+async def test_an_open_terminal_keeps_a_session(bay: AsyncAgentBay, clock: Clock) -> None:
+    async with bay.session(CreateSessionParams(idle_release_timeout=IDLE)) as session:
+        terminal = await session.pty.create()
+
+        clock.now += 2 * IDLE
+        await _looked()
+
+        assert await shell(session, "echo here") == "here\n"
+        await terminal.kill()
+
+
+@pytest.mark.embedded_only
+async def test_a_paused_session_is_not_idle(bay: AsyncAgentBay, clock: Clock) -> None:
+    async with bay.session(CreateSessionParams(idle_release_timeout=IDLE)) as session:
         await session.pause()
-        await anyio.sleep(2.2)
+        clock.now += 2 * IDLE
+        await _looked()
         assert await _status(session) == "PAUSED"
         await session.resume()
-        await until(lambda: _is_gone(session))
+        assert await _status(session) == "RUNNING"
+        await _ends(session, clock)
 
 
 @pytest.mark.embedded_only
 async def test_a_session_ends_at_its_longest_runtime_although_it_is_used(
-    bay: AsyncAgentBay, monkeypatch: pytest.MonkeyPatch
+    bay: AsyncAgentBay, clock: Clock
 ) -> None:
-    monkeypatch.setattr(_life, "_MINUTE", 1.0)
     policy = LifecyclePolicy(idle_release_timeout=60, max_runtime=1)
     session = (await bay.create(CreateSessionParams(lifecycle_policy=policy))).unwrap()
+    assert (await session.command.run("true")).success
 
-    with anyio.fail_after(10):
+    clock.now += 60
+    with anyio.fail_after(30):
         while (await session.command.run("sleep 0.1")).success:
             pass
 
