@@ -159,7 +159,10 @@ async def focus_mode(sandbox: Sandbox, call: tools.FocusMode) -> None:
 
 
 def _seconds(timeout_ms: int | None) -> float:
-    return (timeout_ms or DEFAULT_TIMEOUT_MS) / 1000
+    # The default is what clients send when nobody has asked for a limit.
+    if timeout_ms in (None, 0, DEFAULT_TIMEOUT_MS):
+        return windows.LIMIT
+    return timeout_ms / 1000
 
 
 @attrs.frozen

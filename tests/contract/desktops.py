@@ -124,7 +124,7 @@ async def start_witness(session: AsyncSession) -> None:
     await shell(session, "truncate -s 0 events")
 
 
-async def events(session: AsyncSession, pattern: str, last: str) -> list[str]:
-    """The lines of the witness that match a pattern of grep, once there is one like `last`."""
-    await has(session, f"grep -q '{last}' events")
+async def events(session: AsyncSession, pattern: str, last: str, count: int = 1) -> list[str]:
+    """What matches a pattern of grep, once the witness has so many lines like `last`."""
+    await has(session, f"test $(grep -c '{last}' events) -ge {count}")
     return (await shell(session, f"grep -o '{pattern}' events")).splitlines()

@@ -31,6 +31,8 @@ _KEYS = {
     **{f"F{number}": f"F{number}" for number in range(1, 13)},
 }  # fmt: skip
 
+_MODIFIERS = ("Shift_L", "Control_L", "Alt_L", "Super_L", "ISO_Level3_Shift", "Caps_Lock")
+
 _KINDS = ("move", "down", "up", "wheel", "keydown", "keyup", "text")
 
 
@@ -198,6 +200,9 @@ class _DesktopHands:
     def _press(self, event: Event) -> list[str]:
         key = cast("str", _key(event.key))
         if len(event.key) > 1:
+            if event.kind == "keydown" and key in self._held and key not in _MODIFIERS:
+                # The browser of the viewer repeats it, and sooner than the display would.
+                return ["keyup", key, "keydown", key]
             return self._hold(event.kind == "keydown", "keydown", "keyup", key)
         # Pressed and released at once: which one goes up may be another one than went down.
         return ["key", key] if event.kind == "keydown" and event.key.isascii() else []

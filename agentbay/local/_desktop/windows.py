@@ -19,9 +19,10 @@ from .._errors import ToolFailure
 from ..sandbox import Sandbox
 from .display import INSTALL, Display
 
-# Seconds for the programs that are asked; for a change to show, and between two looks at it.
-_LIMIT = 10.0
-_CHANGE_LIMIT, _LOOK = 2.0, 0.05
+# Seconds for the programs that are asked; for a change to show, and between two looks at it. They
+# take a tenth of one, and much longer on a machine that is busy.
+LIMIT = 20.0
+_CHANGE_LIMIT, _LOOK = 8.0, 0.05
 
 # Windows that are told of, and rows that one may have inside; and characters of a title.
 _MOST, _MOST_INNER, _LONGEST = 200, 200, 1000
@@ -103,7 +104,7 @@ class _Named:
     pname: str
 
 
-async def seen(display: Display, *, limit: float = _LIMIT) -> list[Seen]:
+async def seen(display: Display, *, limit: float = LIMIT) -> list[Seen]:
     """All windows that the window manager has, the one that was opened first at the top.
 
     Raises:
@@ -173,7 +174,7 @@ async def change(
 
 
 async def _look(
-    display: Display, ids: str, *, before: str = "", limit: float = _LIMIT
+    display: Display, ids: str, *, before: str = "", limit: float = LIMIT
 ) -> list[Seen]:
     mark = secrets.token_hex(8)
     script = _CHECK + before + _ROOT + ids + _LOOK_AT.format(mark=mark)
@@ -267,7 +268,7 @@ def _inner(text: str) -> list[Window]:
 
 async def _names(sandbox: Sandbox) -> dict[int, str]:
     """The names of the session's processes."""
-    reply = await sandbox.call("list_processes", {}, time_limit=_LIMIT)
+    reply = await sandbox.call("list_processes", {}, time_limit=LIMIT)
     try:
         return {one.pid: one.pname for one in decode(list[_Named], reply.data.get("processes"))}
     except WireError as exc:

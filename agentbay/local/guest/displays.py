@@ -22,6 +22,10 @@ _LONGEST_COMPLAINT = 500
 
 _SERVER, _MANAGER = "Xvfb", "openbox"
 
+# Milliseconds before a key that is held repeats. What presses keys for a program may be kept from
+# releasing them for a while, on a machine that is busy.
+_REPEAT_DELAY = 5000
+
 # A window that shrinks on its way out would be in pictures, and its place would be wrong.
 _CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
 <openbox_config xmlns="http://openbox.org/3.4/rc">
@@ -131,7 +135,7 @@ class Display:
             *(_SERVER, "-displayfd", str(writing), "-auth", self.authority),
             *("-screen", "0", f"{width}x{height}x24", "-dpi", "96", "-fbdir", self._directory),
             # It is for the programs of the session only, and outlives each of them.
-            *("-nolisten", "tcp", "-noreset"),
+            *("-nolisten", "tcp", "-noreset", "-ardelay", str(_REPEAT_DELAY)),
         ]
         try:
             with open(log, "wb") as said:
