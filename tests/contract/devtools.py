@@ -24,7 +24,7 @@ needs_chromium = pytest.mark.skipif(
     reason="needs Chromium: apt-get install chromium fonts-dejavu-core",
 )
 
-_ANSWER_LIMIT = 30.0
+_ANSWER_LIMIT = 50.0
 
 # `/login` leaves a cookie that outlives the browser, `/seen` tells what a request carried.
 SERVER = f"""
@@ -65,7 +65,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", {PORT}), Handler).serve_forever()
 START = (
     "python3 {program} > {program}.log 2>&1 & python3 -c '\n"
     "import socket, time\n"
-    "for _ in range(400):\n"
+    "for _ in range(1500):\n"
     '    if not socket.socket().connect_ex(("127.0.0.1", {port})): break\n'
     "    time.sleep(0.02)\n"
     'else: raise SystemExit(open("{program}.log").read())\n\''
@@ -84,6 +84,7 @@ class Devtools:
         attached = self("Target.attachToTarget", targetId=self.target, flatten=True)
         self._page = attached["sessionId"]
         self("Page.enable")
+        self("Page.setLifecycleEventsEnabled", enabled=True)
 
     def __call__(self, method: str, **params: Any) -> dict[str, Any]:
         """Give a command; returns its result."""
@@ -100,8 +101,13 @@ class Devtools:
         self._events.clear()
         gone = self("Page.navigate", url=url)
         assert "errorText" not in gone, gone
-        if not any(event["method"] == "Page.loadEventFired" for event in self._events):
-            self._until(lambda message: message.get("method") == "Page.loadEventFired")
+
+        def has_loaded(message: dict[str, Any]) -> bool:
+            told = message.get("params", {})
+            return (told.get("name"), told.get("loaderId")) == ("load", gone["loaderId"])
+
+        if not any(map(has_loaded, self._events)):
+            self._until(has_loaded)
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression, or what its promise comes to."""
@@ -124,7 +130,7 @@ class Devtools:
 def devtools(url: str) -> Generator[Devtools]:
     """A page of its own in the browser behind an address."""
     # The answers of a browser that a test looks at are small.
-    with connect(url, open_timeout=20, max_size=16 << 20, compression=None) as socket:
+    with connect(url, open_timeout=50, max_size=16 << 20, compression=None) as socket:
         yield Devtools(socket)
 
 

@@ -206,7 +206,7 @@ async def test_playwright_uploads_and_downloads(plain: AsyncSession, playwright_
             found = await plain.file_system.read_file("/tmp/saved/goods.txt")
             return found.success and found.content == "a whole file"
 
-        await until(saved, 20)
+        await until(saved, 30)
         await page.close()
 
 
@@ -265,7 +265,7 @@ async def test_the_browser_is_described_with_addresses_that_work(plain: AsyncSes
     url = await plain.browser.get_endpoint_url()
     base = url.replace("ws://", "http://")
 
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
         version = (await http.get(f"{base}json/version")).json()
         pages = (await http.get(f"{base}json/list")).json()
         other = await http.get(f"{base}json/new")
@@ -284,7 +284,7 @@ async def test_a_wrong_token_opens_nothing(plain: AsyncSession) -> None:
 
     def opened(address: str) -> int:
         with pytest.raises(InvalidStatus) as caught:
-            connect(address, open_timeout=20)
+            connect(address, open_timeout=30)
         return caught.value.response.status_code
 
     for address in (wrong, url.replace(token, plain.token), url.replace(f"/{token}", "")):
@@ -366,7 +366,7 @@ async def test_a_proxy_is_used_and_told_the_login(dressed: str) -> None:
 async def test_the_first_page_is_the_one_that_was_asked_for(dressed: str) -> None:
     base = dressed.replace("ws://", "http://")
 
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
         pages = (await http.get(f"{base}json/list")).json()
 
     assert f"{SITE}/seen" in [page["url"] for page in pages if page["type"] == "page"]
@@ -530,7 +530,7 @@ async def test_a_browser_shows_a_window_where_there_is_a_display(session: AsyncS
         windows = (await session.computer.list_root_windows()).windows
         return any("seen by people" in window.title for window in windows)
 
-    await until(shown, 20)
+    await until(shown, 30)
     assert "Headless" not in await look(url, "navigator.userAgent", "about:blank")
 
 
@@ -668,7 +668,7 @@ async def test_a_crash_is_noticed_and_said(session: AsyncSession) -> None:
             return "signal 9" in str(exc) and "initialize" in str(exc)
         return False
 
-    await until(noticed)
+    await until(noticed, 30)
     assert await shell(session, "pgrep -c chrom || true") == "0\n"
     assert await shell(session, "ls -A /tmp/agentbay_browser | grep Singleton || true") == ""
     with pytest.raises(InvalidStatus) as caught:
@@ -721,7 +721,7 @@ async def test_what_a_browser_shows_is_recorded_into_a_context(bay: AsyncAgentBa
         async def filmed() -> bool:
             return "jpg" in await shell(session, "ls /home/guest/record/* 2>&1 || true")
 
-        await until(filmed, 20)
+        await until(filmed, 30)
         name = f"browserreplay-{session.session_id}"
 
     context = (await bay.context.get(name)).unwrap()

@@ -19,13 +19,15 @@ T = TypeVar("T")
 
 # Seconds for a page to load, to come to rest, and to tell whether it is in front.
 LOAD_LIMIT, _REST_LIMIT, _LOOK_LIMIT = 30.0, 3.0, 5.0
+# Seconds for the browser to show a page, or to close it, after it said that it would.
+_CHANGE_LIMIT = 5.0
 _PAUSE = 0.05
 
 # Seconds for an event that has been told already to be read.
 _NOTICE_LIMIT = 0.02
 
 # Seconds for the end of what has closed the page that it worked on.
-_GRACE = 1.0
+_GRACE = 5.0
 
 _BOX, _GONE = "Page.javascriptDialogOpening", "Target.detachedFromTarget"
 
@@ -112,7 +114,34 @@ async def tabs(cdp: Cdp) -> list[Tab]:
 async def open_tab(cdp: Cdp) -> str:
     """Open an empty page in front of the others; returns its id."""
     made = await cdp.send("Target.createTarget", {"url": _BLANK})
-    return str(made.get("targetId", ""))
+    page_id = str(made.get("targetId", ""))
+    await _until_front(cdp, page_id)
+    return page_id
+
+
+async def switch_tab(cdp: Cdp, page_id: str) -> None:
+    """Bring a page in front of the others."""
+    await cdp.send("Target.activateTarget", {"targetId": page_id})
+    await _until_front(cdp, page_id)
+
+
+async def close_tab(cdp: Cdp, page_id: str) -> None:
+    """Close a page; one that asks its visitor whether to leave may stay."""
+    await cdp.send("Target.closeTarget", {"targetId": page_id})
+    deadline = anyio.current_time() + _CHANGE_LIMIT
+    while anyio.current_time() < deadline:
+        if page_id not in [tab.page_id for tab in await tabs(cdp)]:
+            return
+        await anyio.sleep(_PAUSE)
+
+
+async def _until_front(cdp: Cdp, page_id: str) -> None:
+    """Wait until what is done without a page's id is done on this page, within a limit."""
+    deadline = anyio.current_time() + _CHANGE_LIMIT
+    while anyio.current_time() < deadline:
+        if await _target(cdp, None) == page_id:
+            return
+        await anyio.sleep(_PAUSE)
 
 
 async def navigate(page: Page, url: str) -> str:

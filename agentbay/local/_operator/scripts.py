@@ -40,7 +40,8 @@ async function(needed) {
     return {why: 'is read-only'};
   }
   this.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
-  const frame = () => new Promise(go => { requestAnimationFrame(go); setTimeout(go, 100); });
+  // A page that is not drawn has no frames; one that is drawn late moves with the next one only.
+  const frame = () => new Promise(go => { requestAnimationFrame(go); setTimeout(go, 1000); });
   const edges = () => {
     const box = this.getBoundingClientRect();
     return [box.x, box.y, box.width, box.height];

@@ -10,7 +10,7 @@ from ...protocol._wire import named, to_json
 from .._errors import ToolFailure
 from .methods import Nothing, Step, method
 from .page import Page
-from .pages import check_address, navigate, open_tab, tabs
+from .pages import check_address, close_tab, navigate, open_tab, switch_tab, tabs
 
 
 @attrs.frozen
@@ -82,7 +82,7 @@ async def _open_tab(step: Step, call: _NewTab) -> str:
 @method(_Tab, "switch_tab", "activate_tab", settles=False)
 async def _switch_tab(step: Step, call: _Tab) -> str:
     page_id = await _tab(step, call.page_id)
-    await step.page.cdp.send("Target.activateTarget", {"targetId": page_id})
+    await switch_tab(step.page.cdp, page_id)
     return f"switched to tab {page_id}"
 
 
@@ -91,7 +91,7 @@ async def _close_tab(step: Step, call: _Tab) -> str:
     page_id = await _tab(step, call.page_id)
     if len(await tabs(step.page.cdp)) == 1:
         await open_tab(step.page.cdp)  # the browser ends with its last page
-    await step.page.cdp.send("Target.closeTarget", {"targetId": page_id})
+    await close_tab(step.page.cdp, page_id)
     return f"closed tab {page_id}"
 
 
