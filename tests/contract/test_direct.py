@@ -92,7 +92,7 @@ async def test_the_link_of_a_session_ends_with_it(place: Place) -> None:
     data = session._data
     (await session.delete()).unwrap()
 
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         reply = await http.post(
             f"{data.link_url}callTool", headers={"X-Access-Token": data.token}, json={}
         )
@@ -121,13 +121,13 @@ async def test_a_call_that_makes_no_sense_is_refused(linked: AsyncSession, body:
 
 
 async def test_there_is_nothing_but_calls_at_a_link(linked: AsyncSession) -> None:
-    async with httpx.AsyncClient(headers={"X-Access-Token": linked.token}) as http:
+    async with httpx.AsyncClient(headers={"X-Access-Token": linked.token}, timeout=30) as http:
         assert (await http.get(linked.link_url)).status_code == 404
         assert (await http.get(f"{linked.link_url}callTool")).status_code == 404
 
 
 async def test_a_link_carries_several_calls_on_one_connection(linked: AsyncSession) -> None:
-    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as http:
+    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1), timeout=30) as http:
         for _ in range(3):
             reply = await _post(linked, {"tool": "get_env", "args": {}}, http)
             assert reply.status_code == 200
@@ -193,11 +193,11 @@ async def _post(
     url, headers = f"{session.link_url}callTool", {"X-Access-Token": session.token}
     if http is not None:
         return await http.post(url, headers=headers, content=content)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         return await client.post(url, headers=headers, content=content)
 
 
 async def _get(session: AsyncSession, query: dict[str, str]) -> httpx.Response:
     url = f"http://{session.network_interface_ip}:{session.http_port}/callTool"
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         return await http.get(url, params={"token": session.token, **query})

@@ -48,7 +48,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 30150), Handler).serve_forever()
 
 @pytest.fixture
 async def http() -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         yield client
 
 
@@ -144,11 +144,11 @@ async def test_a_web_socket_goes_through_a_link(session: AsyncSession) -> None:
     link = (await session.get_link("wss", PORT)).unwrap()
 
     def talk() -> list[str | bytes]:
-        with connect(link, proxy=None, open_timeout=10, close_timeout=10) as socket:
+        with connect(link, proxy=None, open_timeout=30, close_timeout=30) as socket:
             answers: list[str | bytes] = []
             for message in ("one", "žluť 📏", b"\x00\xff"):
                 socket.send(message)
-                answers.append(socket.recv(timeout=10))
+                answers.append(socket.recv(timeout=30))
             return answers
 
     assert link.startswith("ws://")
@@ -159,7 +159,7 @@ async def test_a_web_socket_to_a_port_without_a_server_is_refused(session: Async
     link = (await session.get_link("wss", PORT)).unwrap()
 
     def talk() -> None:
-        with connect(link, proxy=None, open_timeout=10):
+        with connect(link, proxy=None, open_timeout=30):
             pytest.fail("nothing listens there")
 
     with pytest.raises(InvalidStatus) as caught:

@@ -30,6 +30,8 @@ from agentbay import (
 )
 from agentbay.protocol.ui import UIElement
 
+from ..local.sandboxes import until
+
 PIL_Image = pytest.importorskip("PIL.Image", reason="scripted phones need pip install pillow")
 
 pytestmark = [
@@ -159,7 +161,7 @@ async def test_a_picture_shows_the_screen(scripted: AsyncSession) -> None:
     png = await scripted.mobile.beta_take_screenshot()
     jpeg = await scripted.mobile.beta_take_screenshot("jpeg")
     link = (await scripted.mobile.screenshot()).unwrap()
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
         linked = await http.get(link)
 
     image = PIL_Image.open(io.BytesIO(png.data))
@@ -259,19 +261,25 @@ async def test_the_live_view_of_a_phone_takes_taps_and_text(scripted: AsyncSessi
     def finger(x: int, y: int) -> list[dict[str, Any]]:
         return [{"kind": kind, "x": x, "y": y} for kind in ("down", "up")]
 
+    async def is_typed() -> bool:
+        return (await seen(scripted))[0] == "hi"
+
     socket: AsyncWebSocketSession
     url = scripted.resource_url.replace("http", "ws", 1) + "socket"
-    async with httpx.AsyncClient(trust_env=False) as http, aconnect_ws(url, http) as socket:
-        with anyio.fail_after(20):
+    async with (
+        httpx.AsyncClient(trust_env=False, timeout=30) as http,
+        aconnect_ws(url, http) as socket,
+    ):
+        with anyio.fail_after(30):
             first = await socket.receive_json()
             await socket.send_text(json.dumps({"events": finger(100, 250)}))
             second = await socket.receive_json()
             typed = [{"kind": "keydown", "key": key} for key in "hi"]
             await socket.send_text(json.dumps({"events": [*finger(100, 140), *typed]}))
             third = await socket.receive_json()
+            await until(is_typed)
 
     assert len({told["frame"] for told in (first, second, third)}) == 3
-    assert (await seen(scripted))[0] == "hi"
 
 
 BROKEN: dict[str, tuple[str, str]] = {

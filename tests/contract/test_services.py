@@ -45,7 +45,7 @@ def _owner(tmp_path: Path) -> Generator[tuple[subprocess.Popen[str], str]]:
 
 @pytest.fixture
 async def web() -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         yield client
 
 
@@ -78,7 +78,7 @@ async def _says(log: Path, word: str) -> bool:
 def test_a_connection_that_was_idle_for_a_while_can_be_used(tmp_path: Path) -> None:
     with served_engine(tmp_path / "log") as service:
         assert service.endpoint is not None
-        connection = http.client.HTTPConnection(urlsplit(service.endpoint).netloc, timeout=20)
+        connection = http.client.HTTPConnection(urlsplit(service.endpoint).netloc, timeout=30)
         connection.request("GET", "/healthz")
         assert connection.getresponse().read()
         used = connection.sock
