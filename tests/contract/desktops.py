@@ -79,7 +79,7 @@ async def look(session: AsyncSession) -> Picture:
     return Picture.of((await session.computer.beta_take_screenshot()).data)
 
 
-async def has(session: AsyncSession, command: str, limit: float = 20) -> None:
+async def has(session: AsyncSession, command: str, limit: float = 30) -> None:
     """Wait until a command of the session succeeds, because of what a program of it does."""
     with anyio.move_on_after(limit):
         while not (await session.command.run(command)).success:  # noqa: ASYNC110 - see above
@@ -89,7 +89,7 @@ async def has(session: AsyncSession, command: str, limit: float = 20) -> None:
     raise AssertionError(f"never came true: {command}\n{seen.stdout}")
 
 
-async def has_text(session: AsyncSession, path: str, text: str, limit: float = 20) -> None:
+async def has_text(session: AsyncSession, path: str, text: str, limit: float = 30) -> None:
     """Wait until a file has a text; tells the difference if it gets another one."""
     found = ""
     with anyio.move_on_after(limit):

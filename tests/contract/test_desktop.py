@@ -88,7 +88,7 @@ async def test_a_window_is_in_the_screenshot_where_it_is_and_in_its_colour(
 async def _seen(session: AsyncSession, colour: desktops.Colour, count: int) -> desktops.Picture:
     """A picture with so many pixels of a colour."""
     found = 0
-    with anyio.move_on_after(20):
+    with anyio.move_on_after(30):
         while True:
             picture = await look(session)
             found = picture.count(colour)
@@ -415,7 +415,7 @@ async def test_a_display_that_died_is_told_of_and_replaced(session: AsyncSession
         assert not lost.success
         return "X server of the session has ended (signal 9)" in lost.error_message
 
-    await until(told)
+    await until(told, 30)
     assert (await look(session)).count(WHITE) < 1000
     await desktops.start_typewriter(session)
     (await session.computer.input_text("ä")).unwrap()
@@ -445,7 +445,7 @@ async def test_a_window_manager_that_ended_is_started_again(desktop: AsyncSessio
         assert (await desktop.computer.get_screen_size()).success
         return "Openbox" in (await desktop.command.run("wmctrl -m")).stdout
 
-    await until(is_there)
+    await until(is_there, 30)
 
 
 async def test_a_paused_desktop_goes_on_where_it_was(session: AsyncSession) -> None:

@@ -62,7 +62,7 @@ async def _ends(session: AsyncSession, clock: Clock) -> None:
         clock.now += IDLE
         return await _is_gone(session)
 
-    await until(gone)
+    await until(gone, 30)
 
 
 async def _looked() -> None:
@@ -78,7 +78,7 @@ async def test_a_paused_session_does_nothing_and_goes_on_where_it_was(
     bay: AsyncAgentBay, session: AsyncSession
 ) -> None:
     await shell(session, f"({COUNT}) > /dev/null 2>&1 &")
-    await until(lambda: _grows(session))
+    await until(lambda: _grows(session), 30)
 
     assert (await session.pause()).status == "PAUSED"
     size = _size(session)
@@ -90,7 +90,7 @@ async def test_a_paused_session_does_nothing_and_goes_on_where_it_was(
     assert session.session_id not in (await bay.list(status="RUNNING")).session_ids
     assert (await session.resume()).status == "RUNNING"
     assert await _status(session) == "RUNNING"
-    await until(lambda: _grows(session))
+    await until(lambda: _grows(session), 30)
 
 
 def _size(session: AsyncSession) -> int:
@@ -118,7 +118,7 @@ async def test_a_paused_session_refuses_tools_and_links(session: AsyncSession) -
         async def answers() -> bool:
             return (await http.get(url)).text == "1"
 
-        await until(answers)
+        await until(answers, 30)
         await session.pause()
         results: list[Any] = [
             await session.command.run("true"),
@@ -170,10 +170,10 @@ async def test_a_call_that_is_under_way_ends_before_the_pause(session: AsyncSess
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
-        await until(lambda: _exists(session, "begun"))
+        await until(lambda: _exists(session, "begun"), 30)
         assert (await session.pause()).status == "PAUSED"
         # Its reply may be read after that of the pause; a frozen call would have none.
-        await until(replied)
+        await until(replied, 30)
         assert await _status(session) == "PAUSED"
     await session.resume()
 
@@ -191,7 +191,7 @@ async def test_a_long_call_is_frozen_and_ends_after_the_pause(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
-        await until(lambda: _exists(session, "begun"))
+        await until(lambda: _exists(session, "begun"), 30)
         assert (await session.pause()).status == "PAUSED"
         (_home(session) / "go").touch()
         await anyio.sleep(0.5)
@@ -246,7 +246,7 @@ async def test_a_session_can_be_ended_in_the_background(bay: AsyncAgentBay) -> N
     session = (await bay.create()).unwrap()
     await bay.client.send(details.DeleteSession(session.session_id))
 
-    await until(lambda: _is_gone(session))
+    await until(lambda: _is_gone(session), 30)
     assert session.session_id not in session_directories()
     with pytest.raises(SessionNotFoundError):
         await bay.client.send(details.DeleteSession(session.session_id))
@@ -269,7 +269,7 @@ async def test_many_may_end_a_session_at_once(bay: AsyncAgentBay) -> None:
 async def test_an_idle_session_ends(bay: AsyncAgentBay) -> None:
     session = (await bay.create(CreateSessionParams(idle_release_timeout=1))).unwrap()
 
-    await until(lambda: _is_gone(session))
+    await until(lambda: _is_gone(session), 30)
 
     data = (await bay.client.send(details.GetSessionDetail(session.session_id))).value
     assert data.end_reason == "IdleTimeout"
@@ -323,7 +323,7 @@ async def test_a_command_that_runs_keeps_a_session(bay: AsyncAgentBay, clock: Cl
     async with bay.session(CreateSessionParams(idle_release_timeout=IDLE)) as session:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
-            await until(lambda: _exists(session, "begun"))
+            await until(lambda: _exists(session, "begun"), 30)
             clock.now += 2 * IDLE
             await _looked()
             (_home(session) / "go").touch()
@@ -358,11 +358,11 @@ async def test_a_link_that_is_in_use_keeps_a_session(bay: AsyncAgentBay, clock: 
     async with bay.session(CreateSessionParams(idle_release_timeout=IDLE)) as session:
         await session.file_system.write_file("slow.py", SLOW)
         await shell(session, "python3 slow.py > /dev/null 2>&1 &")
-        await until(lambda: _exists(session, "ready"))
+        await until(lambda: _exists(session, "ready"), 30)
         url = (await session.get_link("https", 30150)).unwrap()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
-            await until(lambda: _exists(session, "asked"))
+            await until(lambda: _exists(session, "asked"), 30)
             clock.now += 2 * IDLE
             await _looked()
             assert await _status(session) == "RUNNING"
@@ -408,7 +408,7 @@ async def test_a_session_ends_at_its_longest_runtime_although_it_is_used(
         while (await session.command.run("sleep 0.1")).success:
             pass
 
-    await until(lambda: _is_gone(session))
+    await until(lambda: _is_gone(session), 30)
     data = (await bay.client.send(details.GetSessionDetail(session.session_id))).value
     assert data.end_reason == "MaxRuntime"
 

@@ -66,7 +66,7 @@ async def _listening(session: AsyncSession) -> None:
     async def answers() -> bool:
         return (await session.command.run(f'python3 -c "{probe}"')).success
 
-    await until(answers)
+    await until(answers, 30)
 
 
 async def test_a_server_in_the_session_answers_through_its_link(

@@ -277,7 +277,7 @@ async def test_the_live_view_of_a_phone_takes_taps_and_text(scripted: AsyncSessi
             typed = [{"kind": "keydown", "key": key} for key in "hi"]
             await socket.send_text(json.dumps({"events": [*finger(100, 140), *typed]}))
             third = await socket.receive_json()
-            await until(is_typed)
+            await until(is_typed, 30)
 
     assert len({told["frame"] for told in (first, second, third)}) == 3
 

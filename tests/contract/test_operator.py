@@ -248,7 +248,7 @@ async def test_a_page_behind_another_one_is_acted_on_by_its_id(
         titles = {tab["page_id"]: tab["title"] for tab in await tabs(operator)}
         return bool(titles[first] == "click 1")
 
-    await until(clicked)
+    await until(clicked, 30)
     await do(operator, "", "close_tab")
 
 
@@ -544,7 +544,7 @@ async def test_a_page_that_opens_is_in_front_and_one_that_closes_itself_is_told(
     async def is_gone() -> bool:
         return len(await tabs(operator)) == before
 
-    await until(is_gone)
+    await until(is_gone, 30)
 
 
 @pytest.mark.slow

@@ -200,7 +200,7 @@ async def test_a_deleted_session_leaves_no_process_and_no_directory(bay: AsyncAg
     async def both_run() -> bool:
         return len(processes_with(marker)) == 2
 
-    await until(both_run)
+    await until(both_run, 30)
     assert session.session_id in session_directories()
 
     assert (await session.delete()).success
@@ -529,7 +529,7 @@ async def test_the_read_timeout_is_in_seconds_and_ends_the_command(session: Asyn
     async def gone() -> bool:
         return processes_with(marker) == []
 
-    await until(gone)
+    await until(gone, 30)
 
 
 @pytest.mark.engine_only

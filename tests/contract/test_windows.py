@@ -59,6 +59,11 @@ async def desktop(bay: AsyncAgentBay, desktop_id: str) -> AsyncGenerator[AsyncSe
         await session.application.stop_app_by_pid(process.pid)
     await session.computer.focus_mode(False)
 
+    async def is_empty() -> bool:
+        return not (await session.computer.list_root_windows()).unwrap()
+
+    await until(is_empty, 30)
+
 
 async def open_terminal(
     session: AsyncSession, title: str = TITLE, run: str = "cat", *, focused: bool = True
@@ -91,7 +96,7 @@ async def _ended(session: AsyncSession, pid: int | None) -> None:
     async def gone() -> bool:
         return (await session.command.run(f"test -e /proc/{pid}")).exit_code == 1
 
-    await until(gone)
+    await until(gone, 30)
 
 
 async def look(session: AsyncSession, window: Window) -> Window:
@@ -178,7 +183,7 @@ async def test_each_tool_of_a_desktop_can_be_called(desktop: AsyncSession) -> No
         sleeping.update((p.cmdline or "", p.pid) for p in running)
         return sleeping.keys() >= {"sleep 100", "sleep 101"}
 
-    await until(begun)
+    await until(begun, 30)
     calls["stop_app_by_pid"] = {"pid": sleeping["sleep 100"]}
     for name, arguments in calls.items():
         result = await desktop.call_mcp_tool(name, arguments)
@@ -426,7 +431,7 @@ async def test_an_application_starts_in_its_directory(desktop: AsyncSession) -> 
     async def is_told() -> bool:
         return (await desktop.command.run("cat /tmp/where")).stdout == "/usr/share\n"
 
-    await until(is_told)
+    await until(is_told, 30)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -472,7 +477,7 @@ async def test_an_application_that_ignores_the_wish_to_end_is_ended(desktop: Asy
     async def started() -> bool:
         return (await desktop.command.run("test -s /tmp/stubborn")).success
 
-    await until(started)
+    await until(started, 30)
     pid = int(await shell(desktop, "cat /tmp/stubborn"))
 
     assert pid in await _running(desktop)
