@@ -313,10 +313,12 @@ async def test_a_view_tells_why_there_is_no_screen_and_gets_another(session: Asy
         await viewer.told()
 
         await shell(session, "kill -9 $(pgrep Xvfb)")
-        while "X server" not in (await viewer.told()).get("problem", ""):
+        while "problem" not in (broken := await viewer.told()):
             pass
-        while "frame" not in await viewer.told():
-            pass
+        again = await viewer.told()
+
+    assert "X server" in broken["problem"]
+    assert "frame" in again
 
 
 async def test_a_view_ends_with_its_session(bay: AsyncAgentBay) -> None:
@@ -382,7 +384,13 @@ async def test_the_page_works_in_a_web_browser(session: AsyncSession) -> None:
         page = await browser.new_page(viewport={"width": 900, "height": 700})
         page.on("console", note)
         await page.goto(session.resource_url)
-        await page.wait_for_function("document.querySelector('#screen').naturalWidth === 1280")
+        await page.wait_for_selector("#screen[src]")
+        width = "screen => screen.naturalWidth"
+
+        async def is_shown() -> bool:
+            return bool(await page.locator("#screen").evaluate(width) == 1280)
+
+        await until(is_shown, 30)
         box = await page.locator("#screen").bounding_box()
         scale = box["width"] / 1280
         await page.mouse.click(box["x"] + 300 * scale, box["y"] + 250 * scale)

@@ -79,6 +79,22 @@ async def test_a_display_is_of_the_session_and_ends_with_it(tmp_path: Path) -> N
 
 
 @needs_desktop
+async def test_who_looks_at_a_display_that_has_ended_is_told_so(tmp_path: Path) -> None:
+    async with sandbox_in(tmp_path) as sandbox:
+        await ensure(sandbox)
+        await run(sandbox, "pkill -9 Xvfb")
+
+        async def told() -> bool:
+            try:
+                await sandbox.call("screen_digest", {})
+            except ToolFailure as exc:
+                return "X server of the session has ended (signal 9)" in str(exc)
+            return False
+
+        await until(told)
+
+
+@needs_desktop
 async def test_without_a_sandbox_a_display_leaves_nothing_behind(tmp_path: Path) -> None:
     async with sandbox_in(tmp_path / "it's ä place", Isolation("none")) as sandbox:
         display = await ensure(sandbox)

@@ -164,13 +164,9 @@ def display(arguments: dict[str, Any], _body: bytes) -> tuple[dict[str, Any], by
     global _display, _started
     with _lock:
         if _display is not None and _display.ended:
-            how, gone, _display = _display.ended, _display, None
+            gone, _display = _display, None
             gone.forget()
-            raise Failure(
-                f"the X server of the session has ended ({how}) and its windows are gone: "
-                "the next call starts another one",
-                -1,
-            )
+            raise _lost(gone)
         if _display is None:
             _check_programs()
             _display = Display(_place(), int(arguments["width"]), int(arguments["height"]))
@@ -182,9 +178,19 @@ def display(arguments: dict[str, Any], _body: bytes) -> tuple[dict[str, Any], by
 def running() -> Display:
     """The display; fails if there is none."""
     found = _display
-    if found is None or found.ended:
+    if found is None:
         raise Failure("the session has no display", -1)
+    if found.ended:
+        raise _lost(found)
     return found
+
+
+def _lost(gone: Display) -> Failure:
+    return Failure(
+        f"the X server of the session has ended ({gone.ended}) and its windows are gone: "
+        "the next call starts another one",
+        -1,
+    )
 
 
 def stop(limit: float = 1.0) -> None:
