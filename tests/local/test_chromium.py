@@ -197,7 +197,7 @@ WRITES_LATE = """
 import ctypes, os, platform, sys, threading, time
 
 def write():
-    time.sleep(0.5)
+    time.sleep(3.5)
     open("/tmp/late", "w").close()
     os._exit(0)
 

@@ -26,8 +26,9 @@ _CHUNK = 64 * 1024
 # Directories in which extensions are looked for.
 _MOST = 200
 
-# Seconds for its other processes to be gone after the first one, or after they were killed.
-_LEAVE_LIMIT, _KILL_LIMIT = 3.0, 5.0
+# Seconds for its other processes to be gone after the first one, or after they were killed: far
+# more than they take, but a busy machine may let one of them wait that has a file to write.
+_LEAVE_LIMIT, _KILL_LIMIT = 10.0, 5.0
 
 _LISTENS = re.compile(rb"^DevTools listening on ws://[^:/]+:(\d+)(/\S+)\s*$", re.MULTILINE)
 
