@@ -160,7 +160,7 @@ async def test_a_context_saves_what_a_link_leads_to_inside_only(bay: AsyncAgentB
     assert listed == "/tmp/kept/a.txt\n"
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(300)
 async def test_a_file_that_changes_its_kind_all_the_time_holds_no_call_up(
     sandbox: Sandbox,
 ) -> None:
@@ -168,15 +168,15 @@ async def test_a_file_that_changes_its_kind_all_the_time_holds_no_call_up(
     await run(sandbox, "echo content > plain; mkfifo pipe")
     await run(sandbox, f"(while :; do {'; '.join(kinds)}; done) > /dev/null 2>&1 &")
     outcomes: list[object] = []
-    for _ in range(150):
+    # However long the loop in the session takes to begin, some reads meet another kind.
+    while len(outcomes) < 150 or -32602 not in outcomes:
         try:
             arguments = {"path": "p", "offset": 0, "length": 0}
-            outcomes.append((await sandbox.call("read_file", arguments, time_limit=5)).body)
+            outcomes.append((await sandbox.call("read_file", arguments, time_limit=40)).body)
         except ToolFailure as exc:
             outcomes.append(exc.number)
 
     assert set(outcomes) <= {b"content\n", -32602}
-    assert -32602 in outcomes
 
 
 # -- other sessions --------------------------------------------------------------------
