@@ -427,7 +427,7 @@ async def test_an_unknown_context_cannot_be_bound(session: AsyncSession) -> None
 async def test_a_paused_session_is_not_synced(bay: AsyncAgentBay, context: Context) -> None:
     async with bay.session(params(context)) as session:
         (await session.beta_pause()).unwrap()
-        with anyio.fail_after(20):
+        with anyio.fail_after(40):
             synced = await session.context.sync()
             bound = await session.context.bind(ContextSync(context.id, "/mnt/other"))
         (await session.beta_resume()).unwrap()

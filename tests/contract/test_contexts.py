@@ -317,7 +317,7 @@ async def test_who_waits_for_a_context_that_brings_nothing_waits_no_longer(
 ) -> None:
     other = (await bay.context.create(_name())).unwrap()
     none = SyncPolicy(download_policy=DownloadPolicy(auto_download=False))
-    with anyio.fail_after(20):
+    with anyio.fail_after(40):
         async with bay.session(_params(context, none)) as session:
             (created,) = (await session.context.info(task_type="download")).unwrap()
             (await session.context.bind(ContextSync(other.id, "/mnt/late", none))).unwrap()

@@ -28,7 +28,7 @@ def _kinds(events: Iterable[FileChangeEvent]) -> set[tuple[str, str]]:
 async def _until(changes: AsyncFileWatch, kind: str, path: str) -> set[tuple[str, str]]:
     """All that is told until a change is."""
     seen: set[tuple[str, str]] = set()
-    with anyio.fail_after(20):
+    with anyio.fail_after(40):
         async for events in changes:
             seen |= _kinds(events)
             if (kind, path) in seen:
@@ -123,7 +123,7 @@ async def test_a_watch_of_a_deleted_session_ends_with_an_error(session: AsyncSes
 
     async with session.file_system.watch("/tmp/w", interval=QUICK) as changes:
         await session.delete()
-        with pytest.raises(SessionNotFoundError), anyio.fail_after(20):
+        with pytest.raises(SessionNotFoundError), anyio.fail_after(40):
             await anext(changes)
 
 

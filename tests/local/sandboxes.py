@@ -19,7 +19,7 @@ async def run(
     *,
     cwd: str | None = None,
     environment: dict[str, str] | None = None,
-    time_limit: float = 20.0,
+    time_limit: float = 40.0,
 ) -> CommandOutput:
     """Run a shell command in the session."""
     arguments = {
