@@ -18,14 +18,14 @@ import anyio
 import httpx
 import pytest
 
-from agentbay.local import _file_links
+from agentbay.local import _file_links, _link_exchange
 from agentbay.local._file_links import PREFIX, FileLinks, Method
 from agentbay.local._storage.quota import Quota
 from agentbay.local._storage.store import Store
 from agentbay.local.links import LinkServer
 
 CONTENT = bytes(range(256)) * 16
-LIMIT = 20.0
+LIMIT = 30.0
 
 
 class Served:
@@ -60,6 +60,12 @@ async def serving(home: Path, quota: Quota | None = None) -> AsyncGenerator[Serv
             async with served.http:
                 yield served
             tasks.cancel_scope.cancel()
+
+
+@pytest.fixture(autouse=True)
+def _clients_have_time_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal arrives only if the client can send its request to the end."""
+    monkeypatch.setattr(_link_exchange, "_LINGER_TIME", LIMIT)
 
 
 @pytest.fixture
