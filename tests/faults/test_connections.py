@@ -27,7 +27,7 @@ __all__ = ["certificates", "trusting"]
 # httpx leaves generators behind when a call is cancelled, which trio reports.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 
-_HANGS = 25.0
+_HANGS = 45.0
 
 _NOWHERE = Scene(b"", "")
 

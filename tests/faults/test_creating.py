@@ -24,7 +24,7 @@ from .test_requests import shown
 # httpx leaves generators behind when a call is cancelled, which trio reports.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 
-_HANGS = 25.0
+_HANGS = 45.0
 
 # Where the service says for sure that it created nothing.
 _REFUSED = {

@@ -26,7 +26,7 @@ from .faulty import Scene, given_up, in_scene, says, serving_all
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 
 # Seconds until a request is given up that takes forever, and until one hangs.
-_SOON, _HANGS = 1.0, 25.0
+_SOON, _HANGS = 1.0, 45.0
 
 _ELSEWHERE = "elsewhere"
 

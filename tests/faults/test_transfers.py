@@ -40,7 +40,7 @@ from .test_requests import shown
 # httpx leaves generators behind when a call is cancelled, which trio reports.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 
-_HANGS, _SOON = 25.0, 1.0
+_HANGS, _SOON = 45.0, 1.0
 _OLD = b"what was there"
 _NOWHERE = Scene(b"", "")
 
