@@ -104,11 +104,11 @@ def test_threads_share_a_session(session: Session) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted(outputs) == [f"{number}\n" for number in range(8)]
 
 
 def test_a_process_is_followed_from_blocking_code(session: Session) -> None:
     process = session.command.start("echo one; echo two")
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert "".join(process.stdout()) == "one\ntwo\n"

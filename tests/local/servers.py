@@ -26,7 +26,7 @@ def serving(home: Path, *arguments: str) -> Generator[tuple[subprocess.Popen[str
     try:
         assert process.stdout is not None
         url = re.search(r"http://\S+", process.stdout.readline())
-        assert url, process.communicate(timeout=10)
+        assert url, process.communicate(timeout=30)
         yield process, url[0]
     finally:
         process.kill()

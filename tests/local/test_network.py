@@ -87,7 +87,7 @@ class Held:
         """Let it go on, and return the lines that it wrote."""
         assert self._process.stdout is not None
         os.write(self._gate, b"x")
-        with anyio.fail_after(40):
+        with anyio.fail_after(70):
             output = b"".join([chunk async for chunk in self._process.stdout])
         return output.decode().splitlines()
 

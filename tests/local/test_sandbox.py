@@ -171,8 +171,8 @@ async def test_a_call_that_takes_too_long_fails_with_its_own_number(sandbox: San
 
 async def test_a_gibibyte_of_output_is_kept_in_part(sandbox: Sandbox) -> None:
     command = "echo first; head -c 1G /dev/zero; echo; echo last"
-    with anyio.fail_after(40):
-        done = await run(sandbox, command, time_limit=40)
+    with anyio.fail_after(100):
+        done = await run(sandbox, command, time_limit=90)
     kept, size = 1024 * 1024, 1024**3 + len("first\n\nlast\n")
     assert done.stdout.startswith("first\n")
     assert done.stdout.endswith("\nlast\n")

@@ -72,7 +72,7 @@ def test_a_given_key_is_used_and_not_printed(serve: Callable[..., Server], given
         assert not refused.success
         assert refused.code == "NOT_LOGIN"
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=60)
     assert "akm-chosen" not in output + errors
 
 

@@ -23,7 +23,7 @@ ROUNDS = 4
 
 def _together(*works: Callable[[], list[str]]) -> list[list[str]]:
     with ThreadPoolExecutor(len(works)) as pool:
-        return [done.result(50) for done in [pool.submit(work) for work in works]]
+        return [done.result(100) for done in [pool.submit(work) for work in works]]
 
 
 def _add_files(url: str, name: str) -> list[str]:
@@ -67,7 +67,7 @@ def test_an_engine_that_is_killed_leaves_the_other_and_the_contexts_alone(tmp_pa
             AgentBay(KEY, endpoint=other).create().unwrap()
             assert len(_engines.running(tmp_path / "engines")) == 2
             killed.kill()
-            killed.wait(10)
+            killed.wait(30)
         with serving(tmp_path) as (third, last):
             assert AgentBay(KEY, endpoint=last).list().success
             pids = {engine.pid for engine in _engines.running(tmp_path / "engines")}

@@ -340,7 +340,7 @@ def test_threads_share_a_store(store: Store) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=100)
     assert len(paths(store, context)) == 80
 
 
@@ -394,7 +394,7 @@ def test_processes_share_a_directory(tmp_path: Path) -> None:
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        process.communicate(timeout=50)
+        process.communicate(timeout=100)
         assert process.returncode == 0
     with Store(tmp_path) as store:
         (context,), total = store.list_contexts(10)

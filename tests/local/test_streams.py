@@ -20,7 +20,7 @@ from .clients import Place, RawSocket, engine_client, raw_socket
 from .sandboxes import until
 
 FILES = "wuying_filesystem"
-LIMIT = 20
+LIMIT = 40
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ async def test_a_terminal_that_nobody_looks_at_goes_on(place: Place, session: As
         await _type(raw, id, "seq 1 300000; touch /tmp/done\n")
 
     wait = "while ! test -e /tmp/done; do sleep .01; done"
-    (await session.command.run(wait, timeout_ms=20_000)).unwrap()
+    (await session.command.run(wait, timeout_ms=50_000)).unwrap()
     assert len(place.local(session).terminals[id]._kept) <= _KEPT + (1 << 20)
 
 

@@ -332,11 +332,11 @@ def test_a_file_that_changes_while_it_is_read_is_told(
         # More than the socket holds is still to be sent, so the guest is in the middle of "a".
         ours.recv(1, socket.MSG_PEEK)
         started.set()
-        assert changed.wait(timeout=10)
+        assert changed.wait(timeout=30)
         return upload(ours, store, context, delete_missing=True)
 
     def meddle() -> None:
-        assert started.wait(timeout=10)
+        assert started.wait(timeout=30)
         if change == "grow":
             with (root / "a").open("ab") as file:
                 file.write(b"more")
@@ -347,7 +347,7 @@ def test_a_file_that_changes_while_it_is_read_is_told(
     meddler = threading.Thread(target=meddle)
     meddler.start()
     summary = talk(lambda theirs: trees.pack({"path": str(root)}, theirs), watching)
-    meddler.join(timeout=10)
+    meddler.join(timeout=30)
     assert summary.failures == {"a": "changed while it was read"}
     assert paths(store, context) == ["b", "c"]
     assert unpack(tmp_path / "copy", store, context).files == 2

@@ -152,7 +152,7 @@ async def _outcome(
         tools = [ToolServer(name, "a_server") for name in names]
         url = "https://session.test/x"
         session._adopt(SessionData("s-1", token="tok", link_url=url, tool_list=tools))
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         try:
             result = await call(session)
         except AgentBayError as exc:
