@@ -346,6 +346,7 @@ async def test_cancelling_leaves_no_process(
     before = descendants(os.getpid())
     mark = tmp_path / "started"
     stuck = fake_helper(tmp_path, f"touch {mark}; exec sleep 60")
+    cancelled = 0.0
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: attach(os.getpid(), helper=stuck))
         await until(mark.exists)
