@@ -149,7 +149,7 @@ async def test_a_server_that_keeps_its_end_for_less_is_left_before() -> None:
         await talk.request()
 
     with serving(script) as service:
-        async with client_of() as client:
+        async with client_of(kept=1000) as client:
             await client.get(service.url)
             (connection,) = pool_of(client).connections()
             left = connection.idle_until - asyncio.get_running_loop().time()
