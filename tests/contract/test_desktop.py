@@ -234,7 +234,7 @@ async def test_more_characters_than_keys_arrive_as_they_are(desktop: AsyncSessio
     many = "".join(map(chr, range(0x4E00, 0x4E00 + 150)))
     typed = ""
 
-    for text in (many[:90], many[90:], "äöü" * 9, "plain", "öä日一"):
+    for text in (many, "äöü" * 9, "plain", "öä日一"):
         (await desktop.computer.input_text(text)).unwrap()
         # A key may stand for something else once a program has asked what it stands for.
         typed += text

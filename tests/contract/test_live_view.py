@@ -142,6 +142,7 @@ async def test_a_picture_is_sent_again_only_when_the_screen_has_changed(
 ) -> None:
     address = session.resource_url + "screen.png"
     first = same = await http.get(address)
+    known: dict[str, str] = {}
     with anyio.fail_after(30):
         while same.status_code == 200:  # a display that has just begun may still change
             first, known = same, {"If-None-Match": same.headers["etag"]}

@@ -95,7 +95,7 @@ async def test_a_program_that_runs_is_stopped_from_writing(
 ) -> None:
     monkeypatch.setattr(disk, "_SHARE", share)
     begins = "head -c 12M /dev/zero > one; sleep 1; head -c 16M /dev/zero > two; n=0"
-    writes = "while head -c 1M /dev/zero >> big$((n % 4)); do n=$((n + 1)); sleep 0.1; done"
+    writes = "while head -c 1M /dev/zero >> big$((n % 4)); do n=$((n + 1)); sleep 0.2; done"
     done = await small.command.run(f"{begins}; {writes}; du -sm .", 30_000)
 
     assert 28 <= int(done.stdout.split()[-2]) < 100

@@ -65,7 +65,8 @@ class Moments:
     """
 
     def __init__(self, bay: AsyncAgentBay, dice: random.Random, longest: float) -> None:
-        self._bay, self._dice, self._longest = bay, dice, longest
+        self._bay, self._dice = bay, dice
+        self._longest: float = longest
         self.cancelled = self.created = 0
 
     async def run(self, times: int) -> None:

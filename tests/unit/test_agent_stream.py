@@ -584,14 +584,15 @@ async def test_a_caller_that_is_cancelled_while_it_begins_leaves_nothing_behind(
         url = f"ws://127.0.0.1:{server.getsockname()[1]}/"
         session._adopt(SessionData("s-000001", ws_url=url, token=TOKEN))
         begin = partial(AsyncAgent(session).mobile.execute_task, "x", on_content=ignore)
+        accepted: list[socket.socket] = []
         async with anyio.create_task_group() as group:
             group.start_soon(begin)
-            peer, _ = await to_thread.run_sync(server.accept)
+            accepted.append((await to_thread.run_sync(server.accept))[0])
             group.cancel_scope.cancel()
         with anyio.fail_after(30):
             await ended.wait()
         await session._connections.aclose()
-        peer.close()
+        accepted[0].close()
 
 
 # The loop over the events is left, which trio reports.

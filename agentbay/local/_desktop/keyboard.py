@@ -23,7 +23,7 @@ _SPARE = [f"I{number}" for number in (120, *range(147, 191), *range(208, 256))]
 _MOST, _MOST_FOREIGN = 500, len(_SPARE) // 2
 
 # Seconds that programs get to ask what keys stand for, before these stand for something else.
-_LATE = 0.3
+_LATE = 1.0
 
 _PUT = 'setxkbmap -print | sed "$1" | xkbcomp -w0 - "$DISPLAY"'
 

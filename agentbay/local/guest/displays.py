@@ -16,8 +16,9 @@ from typing import Any
 from . import children
 from .failure import Failure
 
-# Seconds that the X server gets to take clients; what it says when it fails is this long.
-_START_LIMIT = 15.0
+# Seconds that the X server gets to take clients, and to be gone once it is killed; what it says
+# when it fails is this long.
+_START_LIMIT, _KILL_LIMIT = 15.0, 5.0
 _LONGEST_COMPLAINT = 500
 
 _SERVER, _MANAGER = "Xvfb", "openbox"
@@ -119,7 +120,8 @@ class Display:
     def clear(self) -> None:
         """End the X server in any case, and remove the socket that it leaves."""
         self._server.kill()
-        while not self.ended:
+        deadline = time.monotonic() + _KILL_LIMIT
+        while not self.ended and time.monotonic() < deadline:
             time.sleep(0.005)
         path = f"/tmp/.X11-unix/X{self.name.removeprefix(':')}"
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as visitor:
