@@ -23,7 +23,7 @@ import attrs
 
 from .._errors import EngineError
 
-_READY_LIMIT = 5.0
+_READY_LIMIT = 15.0
 _END_LIMIT = 2.0
 _TUN = "/dev/net/tun"
 _NAME_SERVER = "10.0.2.3"
