@@ -126,20 +126,25 @@ async def switch_tab(cdp: Cdp, page_id: str) -> None:
 
 
 async def close_tab(cdp: Cdp, page_id: str) -> None:
-    """Close a page; one that asks its visitor whether to leave may stay."""
+    """Close a page.
+
+    Raises:
+        ToolFailure: It stays open.
+    """
     await cdp.send("Target.closeTarget", {"targetId": page_id})
     deadline = anyio.current_time() + _CHANGE_LIMIT
-    while anyio.current_time() < deadline:
-        if page_id not in [tab.page_id for tab in await tabs(cdp)]:
-            return
+    while page_id in [tab.page_id for tab in await tabs(cdp)]:
+        if anyio.current_time() > deadline:
+            raise ToolFailure(f"tab {page_id} is still open: its page may ask whether to leave")
         await anyio.sleep(_PAUSE)
 
 
 async def _until_front(cdp: Cdp, page_id: str) -> None:
-    """Wait until what is done without a page's id is done on this page, within a limit."""
+    """Wait until a page is in front; in a window that nobody sees none is, until a limit."""
     deadline = anyio.current_time() + _CHANGE_LIMIT
     while anyio.current_time() < deadline:
-        if await _target(cdp, None) == page_id:
+        found = [tab.page_id for tab in await tabs(cdp)]
+        if page_id in found and await _front(cdp, found) == page_id:
             return
         await anyio.sleep(_PAUSE)
 
@@ -246,10 +251,15 @@ async def _target(cdp: Cdp, page_id: str | None) -> str:
         return page_id
     if not found:
         return await open_tab(cdp)
-    for target_id in found:
-        if len(found) == 1 or await _in_front(cdp, target_id):
-            return target_id
-    return found[0]
+    return await _front(cdp, found)
+
+
+async def _front(cdp: Cdp, page_ids: list[str]) -> str:
+    """The page that is in front of the others; the first one when none is."""
+    for page_id in page_ids:
+        if len(page_ids) == 1 or await _in_front(cdp, page_id):
+            return page_id
+    return page_ids[0]
 
 
 async def _in_front(cdp: Cdp, target_id: str) -> bool:
