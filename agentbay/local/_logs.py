@@ -37,7 +37,8 @@ CALL = "agentbay.call"
 
 # Lines that wait for a reader; more are dropped, and counted.
 _MOST_WAITING = 10_000
-_END_LIMIT = 1.0
+# Seconds for them to be written at the end, and how often somebody who reads on gets as much.
+_END_LIMIT, _MOST_JOINS = 1.0, 30
 _SECRET = re.compile(r"(?i)(bearer |(?:request|websocket)_ai/|token=|signature=)[^\s\"'/&]+")
 # What is told of a request, in this order, and None where there is nothing to tell.
 _FACTS = ("method", "route", "action", "tool", "session", "status", "result", "ms", "request_id")
@@ -211,7 +212,9 @@ class _Lines(logging.Handler):
         with contextlib.suppress(queue.Full):
             self._waiting.put(None, timeout=_END_LIMIT)
             self._thread.join(_END_LIMIT)
-            while self._thread.is_alive() and _takes_more():
+            for _ in range(_MOST_JOINS):
+                if not self._thread.is_alive() or not _takes_more():
+                    break
                 self._thread.join(_END_LIMIT)
         super().close()
 

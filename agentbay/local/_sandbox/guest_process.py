@@ -18,7 +18,7 @@ from .guest_wire import ConnectionLost
 from .process_end import ended, kill
 
 # How long the processes of a session may take to be gone.
-_END_LIMIT = 15.0
+_END_LIMIT = 20.0
 
 
 class GuestProcess:

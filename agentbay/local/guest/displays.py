@@ -125,6 +125,7 @@ class Display:
             time.sleep(0.005)
         path = f"/tmp/.X11-unix/X{self.name.removeprefix(':')}"
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as visitor:
+            visitor.settimeout(_KILL_LIMIT)
             try:
                 visitor.connect(path)  # another server may have the number already
             except ConnectionRefusedError:
