@@ -80,6 +80,7 @@ async def cut_short(
         if result.logs.stdout:
             break
     assert f"did not end within {limit} seconds" in result.error_message
+    assert result.execution_time < limit + 9
     return result
 
 
@@ -144,7 +145,6 @@ async def test_code_whose_time_is_up_is_interrupted_and_the_state_stays(
     assert not late.success
     assert "keeps its state" in late.error_message
     assert late.logs.stdout == ["before\n"]
-    assert late.execution_time < 50
     assert await value(shared, "x") == "2"
 
 

@@ -17,22 +17,13 @@ from agentbay import (
     InvalidInputError,
 )
 
-from ..local.sandboxes import processes_with, running, until
+from ..local.sandboxes import all_gone, processes_with, running, until
 from .observing import CountingTransport, shell
 
 
 def _marker() -> str:
     """A number of seconds that no other process sleeps."""
     return f"5151.{time.time_ns()}"
-
-
-async def _ended(marker: str) -> None:
-    """Wait until no process of the host has the marker in its command line."""
-
-    async def gone() -> bool:
-        return processes_with(marker) == []
-
-    await until(gone)
 
 
 async def _cut_short(
@@ -251,7 +242,7 @@ async def test_a_time_limit_kills_the_command_and_keeps_its_output(
     assert f"{seconds:g} s" in result.error_message
     with pytest.raises(CommandTimeoutError):
         result.unwrap()
-    await _ended(marker)
+    await all_gone(marker)
 
 
 async def test_the_positional_time_limit_is_in_milliseconds(session: AsyncSession) -> None:
@@ -306,7 +297,7 @@ async def test_cancelling_a_call_kills_its_command(session: AsyncSession) -> Non
         await until(both)
         tasks.cancel_scope.cancel()
 
-    await _ended(marker)
+    await all_gone(marker)
     assert await shell(session, "echo fine") == "fine\n"
 
 

@@ -10,7 +10,7 @@ import pytest
 from agentbay import AsyncAgentBay, AsyncSession
 from agentbay.errors import PtyError, PtySessionNotFoundError
 
-from ..local.sandboxes import processes_with, running, until
+from ..local.sandboxes import all_gone, running, until
 
 LIMIT = 40
 
@@ -39,15 +39,6 @@ def screen() -> Screen:
 def _marker() -> str:
     """A number of seconds that no other process sleeps."""
     return f"5252.{time.time_ns()}"
-
-
-async def _ended(marker: str) -> None:
-    """Wait until no process of the host has the marker in its command line."""
-
-    async def gone() -> bool:
-        return processes_with(marker) == []
-
-    await until(gone)
 
 
 async def test_a_shell_shows_what_it_is_told(session: AsyncSession, screen: Screen) -> None:
@@ -174,7 +165,7 @@ async def test_a_killed_terminal_ends_what_runs_in_it(
 
     with anyio.fail_after(LIMIT):
         assert await terminal.wait() == 137
-    await _ended(marker)
+    await all_gone(marker)
     with pytest.raises(PtySessionNotFoundError):
         await session.pty.kill(terminal.pty_session_id)
 
@@ -186,7 +177,7 @@ async def test_terminals_end_with_their_session(bay: AsyncAgentBay, screen: Scre
         marker = _marker()
         await terminal.send_input(f"sleep {marker}\n".encode())
         await running(marker)
-    await _ended(marker)
+    await all_gone(marker)
 
 
 async def test_another_program_sees_what_a_terminal_showed(

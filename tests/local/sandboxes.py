@@ -67,6 +67,15 @@ async def running(marker: str, count: int = 1) -> list[int]:
     return processes_with(marker)
 
 
+async def all_gone(marker: str) -> None:
+    """Wait until no process has the marker in its command line."""
+
+    async def ended() -> bool:
+        return processes_with(marker) == []
+
+    await until(ended)
+
+
 def open_here() -> set[str]:
     """What the descriptors of this process lead to."""
     found: set[str] = set()

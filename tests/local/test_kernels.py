@@ -53,6 +53,11 @@ def home(sandbox: Sandbox) -> Path:
     return sandbox.directory / "root/home/wuying"
 
 
+def steps(sandbox: Sandbox) -> Path:
+    """What code writes for as long as it runs."""
+    return home(sandbox) / "steps"
+
+
 async def python(sandbox: Sandbox, code: str, limit: int = 60) -> CodeReply:
     return await run_code(sandbox, RunCode(code, Language.PYTHON, limit))
 
@@ -74,8 +79,9 @@ async def test_a_run_is_told_while_it_goes_on(sandbox: Sandbox) -> None:
                 (home(sandbox) / f"heard-{(event.chunk or '').strip()}").touch()
 
     *printed, result, end = told
-    text = [event.chunk or "" for event in printed if isinstance(event, CodeEvent)]
-    assert "".join(text) == "0\n1\n2\n"
+    pieces = [event for event in printed if isinstance(event, CodeEvent)]
+    assert {event.kind for event in pieces} == {"stdout"}
+    assert "".join(event.chunk or "" for event in pieces) == "0\n1\n2\n"
     assert isinstance(result, CodeEvent)
     assert result.write()["result"] == {"isMainResult": True, "mime": {"text/plain": "'end'"}}
     assert isinstance(end, StreamEnd)
@@ -150,8 +156,9 @@ async def test_interpreters_end_with_their_session(tmp_path: Path) -> None:
 
 WAITS = """
 import os, time
-open("began", "w").close()
 while not os.path.exists("go"):
+    with open("steps", "a") as steps:
+        print("x", file=steps)
     time.sleep(0.01)
 "awake"
 """
@@ -172,7 +179,9 @@ async def test_code_that_is_frozen_goes_on_when_its_session_does(sandbox: Sandbo
 
 async def test_code_whose_time_ends_while_it_is_frozen_keeps_the_state(sandbox: Sandbox) -> None:
     async def while_frozen(_: list[CodeReply]) -> None:
+        before = steps(sandbox).stat().st_size
         await anyio.sleep(2.2)
+        assert steps(sandbox).stat().st_size == before
 
     reply = await _run_and_frozen(sandbox, 2, while_frozen)
 
@@ -192,7 +201,7 @@ async def _run_and_frozen(
         replies.append(await python(sandbox, WAITS, limit))
 
     async def began() -> bool:
-        return (home(sandbox) / "began").exists()
+        return steps(sandbox).exists()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
